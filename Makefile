@@ -1,0 +1,160 @@
+# Carousel's one Makefile. `make help` lists the targets.
+#
+#   build/         the release build: carousel.elf, guest stubs, images
+#   build/debug/   the same with assertions (make DEBUG=1)
+#   build/host/    unit tests of the pure code, with ASan and UBSan
+
+CC      := gcc
+BUILD   := build
+DEBUG   ?= 0
+WERROR  ?= $(if $(CI),1,0)
+OUT     := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)
+HOST    := $(BUILD)/host
+
+# The rooms of the house, in the order of docs/architecture.md.
+FOLDERS := lib cpu mm drivers sched devices guest loader vmx monitor boot
+SOURCES := $(filter-out vmx/offsets.c,$(sort $(wildcard $(addsuffix /*.c,$(FOLDERS)))))
+ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
+
+# Pure code: no privileged instruction, built for the host too and unit-tested there.
+PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
+	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c boot/mb2.c vmx/caps.c) \
+	$(wildcard sched/runq.c sched/halt_poll.c) \
+	$(wildcard guest/gmem.c guest/pgwalk.c guest/decode*.c guest/cpuid*.c guest/pvclock.c guest/alu.c)
+
+WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
+COMMON := -std=gnu11 -I. $(WARN) -MMD -MP -g
+CFLAGS_TARGET := $(COMMON) -O2 -ffreestanding -fno-pic -fno-stack-protector -mgeneral-regs-only \
+	-mno-red-zone -fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
+	$(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG -fno-omit-frame-pointer) -I$(OUT)/gen
+CFLAGS_HOST := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
+	-fsanitize=address,undefined -fno-sanitize-recover=undefined -Itests/unit
+
+OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o)
+
+.PHONY: all
+all: $(OUT)/carousel.elf stubs
+
+# --- the hypervisor -------------------------------------------------------------------------------
+
+$(OUT)/carousel.elf: linker.ld $(OBJS)
+	$(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--build-id=none -Wl,-z,noexecstack \
+		-Wl,-z,max-page-size=4096 -o $@ $(OBJS) -lgcc
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
+
+$(OUT)/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
+
+# Structure offsets for the assembly, from C: vmx/offsets.c holds DEFINE(name, value) lines.
+$(OUT)/gen/offsets.h: vmx/offsets.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(CFLAGS_TARGET)) -MMD -MF $(@:.h=.d) -MT $@ -S -o $(@:.h=.s) $<
+	sed -n 's/.*@@\([A-Z_0-9]*\) \$$\?\(-\?[0-9]*\).*/#define \1 \2/p' $(@:.h=.s) > $@
+
+$(OUT)/vmx/entry.S.o: $(OUT)/gen/offsets.h
+
+# --- guest stubs ----------------------------------------------------------------------------------
+
+include guest-stubs/stubs.mk
+
+# --- unit tests on the host -----------------------------------------------------------------------
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(HOST)/%,$(wildcard tests/unit/test_*.c))
+FAKES      := $(wildcard tests/unit/fakes/*.c)
+
+$(HOST)/libpure.a: $(PURE:%.c=$(HOST)/%.o) $(FAKES:%.c=$(HOST)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(HOST)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_HOST) -c -o $@ $<
+
+$(HOST)/test_%: $(HOST)/tests/unit/test_%.o $(HOST)/libpure.a
+	$(CC) -fsanitize=address,undefined -o $@ $< $(HOST)/libpure.a -lcmocka -lpthread $(TEST_LIBS)
+
+$(HOST)/test_decode_capstone: TEST_LIBS := -lcapstone
+
+.PHONY: unit unit-build
+unit-build: $(UNIT_TESTS)
+
+# `make unit` runs all, `make unit T=test_lapic` one.
+unit: $(if $(T),$(HOST)/$(T),$(UNIT_TESTS))
+	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+
+# --- what a person calls: packages, the demo, tests, figures ----------------------------------------
+
+.PHONY: deps deps-test demo run test nested check-layers check-format bench help
+
+# Installs what is missing of Debian's packages, or prints the line that does and fails.
+deps:
+	@tools/deps run
+
+deps-test:
+	@tools/deps test
+
+DEMO := $(BUILD)/demo
+
+# Debian's own kernel, unpacked and not installed, and a busybox initrd.
+demo: $(DEMO)/vmlinux
+$(DEMO)/vmlinux: tools/demo-linux
+	tools/demo-linux $(DEMO)
+	@touch $@
+
+# Three stubs and Debian's Linux share two CPUs. FULL=1: the untouched bzImage. ARGS: more words for
+# `tools/carousel run`, as ARGS="--host bochs".
+DEMO_KERNEL := $(DEMO)/$(if $(filter 1,$(FULL)),bzImage,vmlinux)
+DEMO_APPEND := console=ttyS0 earlyprintk=ttyS0 panic=-1 reboot=k i8042.noaux i8042.nomux i8042.nopnp \
+	random.trust_cpu=on
+run: deps
+	@$(MAKE) --no-print-directory all demo
+	tools/carousel run --cpus 2 --progress $(ARGS) \
+		--vm hello --kernel $(BUILD)/stubs/hello.elf --mem 16M \
+		--vm ticker --kernel $(BUILD)/stubs/ticker.elf --mem 16M \
+			--append "ticks=20 period_us=500000" \
+		--vm spinner --kernel $(BUILD)/stubs/spinner.elf --mem 16M --append "slices=100" \
+		--vm linux --kernel $(DEMO_KERNEL) --initrd $(DEMO)/initrd.cpio --mem 256M \
+			--append "$(DEMO_APPEND)"
+
+# All tests; the last line counts them. ONLY=REGEX picks unit programs and nested cases by name.
+test: deps-test
+	@tests/run.py $(if $(ONLY),--only '$(ONLY)')
+
+# `make nested ONLY=stubs-2cpu` runs some whole-system tests with what is built now.
+nested:
+	@tests/nested/run.py $(if $(ONLY),--only '$(ONLY)')
+
+check-layers:
+	@tools/check-layers
+
+check-format:
+	@tests/run.py --part format
+
+# Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it).
+bench: $(BUILD)/carousel.elf stubs
+	@tools/bench $(if $(filter 1,$(STORE)),--store)
+
+help:
+	@echo "make              the hypervisor and the guest stubs, in $(BUILD)/"
+	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
+	@echo "make test         all tests (ONLY=REGEX: some of them)"
+	@echo "make unit         the unit tests (T=test_NAME: one program)"
+	@echo "make nested       the whole-system tests (ONLY=REGEX: some of them)"
+	@echo "make bench        figures of the exit paths against the stored ones (STORE=1: store them)"
+	@echo "make check-layers who includes whom, against the plan"
+	@echo "make check-format the formatting, by clang-format"
+	@echo "make deps         the Debian packages that are needed"
+	@echo "make clean        removes $(BUILD)/"
+	@echo "DEBUG=1 builds with assertions in $(BUILD)/debug/, WERROR=1 makes warnings errors"
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
