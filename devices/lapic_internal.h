@@ -1,0 +1,68 @@
+/* What the local APIC's files share: lapic.c (priorities, errors, local interrupts), lapic_regs.c
+ * (the register file), lapic_timer.c. All of it is the owner's. */
+#ifndef DEVICES_LAPIC_INTERNAL_H
+#define DEVICES_LAPIC_INTERNAL_H
+
+#include "devices/lapic.h"
+
+#define LAPIC_FIRST_VECTOR 16 /* those below are illegal */
+
+#define SVR_ENABLE BIT(8)
+
+#define LVT_MODE_SHIFT  8 /* delivery mode, 3 bits */
+#define LVT_STATUS      BIT(12)
+#define LVT_POLARITY    BIT(13)
+#define LVT_REMOTE_IRR  BIT(14)
+#define LVT_LEVEL       BIT(15)
+#define LVT_MASKED      BIT(16)
+#define LVT_TIMER_SHIFT 17 /* timer mode, 2 bits */
+
+/* ESR bits. */
+#define ESR_SEND_ILLEGAL     BIT(5)
+#define ESR_RECEIVE_ILLEGAL  BIT(6)
+#define ESR_ILLEGAL_REGISTER BIT(7)
+
+#define X2APIC_LDR(id) (((id) >> 4) << 16 | BIT((id)&15))
+
+static inline bool lapic_is_hw_enabled(const struct lapic *lapic)
+{
+	return __atomic_load_n(&lapic->base, __ATOMIC_RELAXED) & LAPIC_BASE_ENABLE;
+}
+
+static inline bool lapic_has_deliverable(const struct lapic *lapic)
+{
+	return lapic->irr_max > (lapic->ppr | 0xf);
+}
+
+static inline void lapic_signal_self(struct lapic *lapic, enum vcpu_signal what)
+{
+	lapic->platform->ops->signal(lapic->platform->ctx, lapic->vcpu, what, 0);
+}
+
+/* Takes an edge-triggered fixed interrupt of the vCPU's own (LVT, self-IPI) into IRR, without the
+ * detour through `posted`, and signals it. */
+void lapic_raise(struct lapic *lapic, uint8_t vector);
+
+/* Moves what others have posted to IRR. */
+void lapic_take_posted(struct lapic *lapic);
+
+/* A local interrupt source fires: delivers as its LVT entry says. */
+void lapic_fire_lvt(struct lapic *lapic, enum lapic_lvt entry);
+
+/* Records an error; the first since software's last write to ESR fires the error LVT. */
+void lapic_error(struct lapic *lapic, uint32_t esr_bits);
+
+void lapic_eoi(struct lapic *lapic);
+
+/* The ICR has been written: sends what it says to `dest`. */
+void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest);
+
+/* The timer. All forget nothing that was due before they change something. */
+void lapic_timer_init(struct lapic *lapic);
+void lapic_timer_reset(struct lapic *lapic);
+void lapic_timer_set_lvt(struct lapic *lapic, uint32_t lvt);
+void lapic_timer_set_initial(struct lapic *lapic, uint32_t count);
+void lapic_timer_set_divide(struct lapic *lapic, uint32_t tdcr);
+uint32_t lapic_timer_current(const struct lapic *lapic);
+
+#endif

@@ -1,0 +1,299 @@
+/* The local APIC's register file, as xAPIC memory and as x2APIC MSRs. */
+#include "devices/lapic_internal.h"
+#include "lib/errno.h"
+
+#define LAPIC_VERSION_VALUE (0x14u | (LVT_COUNT - 1) << 16) /* no directed EOI (bit 24 clear) */
+
+#define X2APIC_MSR_BASE 0x800u
+#define X2APIC_ICR      (X2APIC_MSR_BASE + (LAPIC_ICR_LOW >> 4))
+
+/* Who may do what: in xAPIC mode, in x2APIC mode. */
+enum { R = BIT(0), W = BIT(1), XR = BIT(2), XW = BIT(3), RW = R | W, XRW = XR | XW };
+
+#define LVT_PLAIN (0xffu | LVT_MASKED)
+#define LVT_MODES (LVT_PLAIN | 7u << LVT_MODE_SHIFT)
+#define LVT_LINT  (LVT_MODES | LVT_POLARITY | LVT_LEVEL)
+
+/* A row for each register: its accesses, the bits that software may write, and those that only the
+ * APIC changes: what is written to them is ignored. x2APIC mode answers any other bit with #GP. */
+static const struct reg_rule {
+	uint8_t access;
+	uint32_t bits, read_only;
+} rules[0x40] = {
+    [LAPIC_ID >> 4] = {RW | XR, 0xff000000, 0},
+    [LAPIC_VERSION >> 4] = {R | XR, 0, 0},
+    [LAPIC_TPR >> 4] = {RW | XRW, 0xff, 0},
+    [LAPIC_APR >> 4] = {R, 0, 0},
+    [LAPIC_PPR >> 4] = {R | XR, 0, 0},
+    [LAPIC_EOI >> 4] = {RW | XW, 0, 0},
+    [LAPIC_RRD >> 4] = {R, 0, 0},
+    [LAPIC_LDR >> 4] = {RW | XR, 0xff000000, 0},
+    [LAPIC_DFR >> 4] = {RW, 0xf0000000, 0},
+    [LAPIC_SVR >> 4] = {RW | XRW, 0x3ff, 0},
+    [LAPIC_ISR >> 4 ...(LAPIC_ISR >> 4) + 7] = {R | XR, 0, 0},
+    [LAPIC_TMR >> 4 ...(LAPIC_TMR >> 4) + 7] = {R | XR, 0, 0},
+    [LAPIC_IRR >> 4 ...(LAPIC_IRR >> 4) + 7] = {R | XR, 0, 0},
+    [LAPIC_ESR >> 4] = {RW | XRW, 0, 0},
+    [LAPIC_LVT_CMCI >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
+    /* In x2APIC mode 'delivery status' is gone; Intel's CPUs ignore writes to it. */
+    [LAPIC_ICR_LOW >> 4] = {RW | XRW, 0x000ccfff, BIT(12)},
+    [LAPIC_ICR_HIGH >> 4] = {RW, 0xff000000, 0},
+    [LAPIC_LVT_TIMER >> 4] = {RW | XRW, LVT_PLAIN | 3u << LVT_TIMER_SHIFT, LVT_STATUS},
+    [LAPIC_LVT_THERMAL >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
+    [LAPIC_LVT_PMC >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
+    [LAPIC_LVT_LINT0 >> 4] = {RW | XRW, LVT_LINT, LVT_STATUS | LVT_REMOTE_IRR},
+    [LAPIC_LVT_LINT1 >> 4] = {RW | XRW, LVT_LINT, LVT_STATUS | LVT_REMOTE_IRR},
+    [LAPIC_LVT_ERROR >> 4] = {RW | XRW, LVT_PLAIN, LVT_STATUS},
+    [LAPIC_TMICT >> 4] = {RW | XRW, UINT32_MAX, 0},
+    [LAPIC_TMCCT >> 4] = {R | XR, 0, 0},
+    [LAPIC_TDCR >> 4] = {RW | XRW, 0xb, 0},
+    [LAPIC_SELF_IPI >> 4] = {XW, 0xff, 0},
+};
+
+static enum lapic_lvt lvt_index(uint32_t reg)
+{
+	if (reg == LAPIC_LVT_CMCI)
+		return LVT_CMCI;
+	return (enum lapic_lvt)(((reg - LAPIC_LVT_TIMER) >> 4) + LVT_TIMER);
+}
+
+static uint32_t map_read(const uint64_t *map, uint32_t index)
+{
+	return (uint32_t)(map[index / 2] >> (index % 2 * 32));
+}
+
+static uint32_t reg_read(struct lapic *lapic, uint32_t reg)
+{
+	switch (reg) {
+	case LAPIC_ID:
+		return lapic_is_x2apic(lapic) ? lapic->id : lapic->id << 24;
+	case LAPIC_VERSION:
+		return LAPIC_VERSION_VALUE;
+	case LAPIC_TPR:
+		return lapic->tpr;
+	case LAPIC_PPR:
+		return lapic->ppr;
+	case LAPIC_LDR:
+		return lapic->ldr;
+	case LAPIC_DFR:
+		return lapic->dfr;
+	case LAPIC_SVR:
+		return lapic->svr;
+	case LAPIC_ISR ... LAPIC_ISR + 0x70:
+		return map_read(lapic->isr, (reg - LAPIC_ISR) >> 4);
+	case LAPIC_TMR ... LAPIC_TMR + 0x70:
+		lapic_take_posted(lapic);
+		return map_read(lapic->tmr, (reg - LAPIC_TMR) >> 4);
+	case LAPIC_IRR ... LAPIC_IRR + 0x70:
+		lapic_take_posted(lapic);
+		return map_read(lapic->irr, (reg - LAPIC_IRR) >> 4);
+	case LAPIC_ESR:
+		return lapic->esr;
+	case LAPIC_ICR_LOW:
+		return (uint32_t)lapic->icr;
+	case LAPIC_ICR_HIGH:
+		return (uint32_t)(lapic->icr >> 32);
+	case LAPIC_LVT_CMCI:
+	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
+		return lapic->lvt[lvt_index(reg)];
+	case LAPIC_TMICT:
+		return lapic->timer_initial;
+	case LAPIC_TMCCT:
+		return lapic_timer_current(lapic);
+	case LAPIC_TDCR:
+		return lapic->timer_divide;
+	default: /* APR, RRD and EOI: nothing to see */
+		return 0;
+	}
+}
+
+static void set_lvt(struct lapic *lapic, enum lapic_lvt entry, uint32_t value)
+{
+	/* 'Local APIC State After It Has Been Software Disabled': 'the mask bits for all the LVT
+	 * entries are set. Attempts to reset these bits will be ignored.' */
+	if (!(lapic->svr & SVR_ENABLE))
+		value |= LVT_MASKED;
+	if (entry == LVT_TIMER)
+		lapic_timer_set_lvt(lapic, value);
+	else
+		lapic->lvt[entry] = value;
+}
+
+static void set_svr(struct lapic *lapic, uint32_t value)
+{
+	__atomic_store_n(&lapic->svr, value, __ATOMIC_RELAXED);
+	if (!(value & SVR_ENABLE))
+		for (unsigned i = 0; i < LVT_COUNT; i++)
+			set_lvt(lapic, (enum lapic_lvt)i, lapic->lvt[i]);
+}
+
+void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest)
+{
+	struct apic_message msg = {
+	    .dest = dest,
+	    .vector = (uint8_t)icr_low,
+	    .mode = icr_low >> 8 & 7,
+	    .is_logical = icr_low & BIT(11),
+	    .is_assert = icr_low & BIT(14),
+	    .shorthand = icr_low >> 18 & 3,
+	};
+
+	/* 'Trigger mode: selects the trigger mode when using the INIT level de-assert delivery
+	 * mode. It is ignored for all other delivery modes.' */
+	msg.is_level = msg.mode == LAPIC_DM_INIT && icr_low & BIT(15);
+	if (msg.mode <= LAPIC_DM_LOWEST && msg.vector < LAPIC_FIRST_VECTOR) {
+		lapic_error(lapic, ESR_SEND_ILLEGAL |
+				       (msg.shorthand == APIC_TO_SELF ? ESR_RECEIVE_ILLEGAL : 0));
+		return;
+	}
+	apic_bus_deliver(lapic->bus, &msg, lapic);
+}
+
+static void self_ipi(struct lapic *lapic, uint8_t vector)
+{
+	if (unlikely(vector < LAPIC_FIRST_VECTOR))
+		lapic_error(lapic, ESR_SEND_ILLEGAL | ESR_RECEIVE_ILLEGAL);
+	else if (likely(lapic->svr & SVR_ENABLE))
+		lapic_raise(lapic, vector);
+}
+
+/* An xAPIC destination has 8 bits, and all of them set mean all APICs. */
+static uint32_t xapic_dest(uint64_t icr)
+{
+	uint32_t dest = (uint32_t)(icr >> 56);
+
+	return dest == 0xff ? APIC_BROADCAST : dest;
+}
+
+/* `value` has only bits that the register's rule allows. */
+static void reg_write(struct lapic *lapic, uint32_t reg, uint32_t value)
+{
+	switch (reg) {
+	case LAPIC_ID:
+		__atomic_store_n(&lapic->id, value >> 24, __ATOMIC_RELAXED);
+		break;
+	case LAPIC_TPR:
+		lapic_set_tpr(lapic, (uint8_t)value);
+		break;
+	case LAPIC_EOI:
+		lapic_eoi(lapic);
+		break;
+	case LAPIC_LDR:
+		__atomic_store_n(&lapic->ldr, value, __ATOMIC_RELAXED);
+		break;
+	case LAPIC_DFR: /* the other bits read as ones */
+		__atomic_store_n(&lapic->dfr, value | 0x0fffffff, __ATOMIC_RELAXED);
+		break;
+	case LAPIC_SVR:
+		set_svr(lapic, value);
+		break;
+	case LAPIC_ESR: /* shows what has been logged since the last write, and logs anew */
+		lapic_take_posted(lapic);
+		lapic->esr = lapic->esr_pending;
+		lapic->esr_pending = 0;
+		break;
+	case LAPIC_ICR_LOW:
+		lapic->icr = (lapic->icr & ~(uint64_t)UINT32_MAX) | value;
+		lapic_send(lapic, value, xapic_dest(lapic->icr));
+		break;
+	case LAPIC_ICR_HIGH:
+		lapic->icr = (uint64_t)value << 32 | (uint32_t)lapic->icr;
+		break;
+	case LAPIC_LVT_CMCI:
+	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
+		set_lvt(lapic, lvt_index(reg), value);
+		break;
+	case LAPIC_TMICT:
+		lapic_timer_set_initial(lapic, value);
+		break;
+	case LAPIC_TDCR:
+		lapic_timer_set_divide(lapic, value);
+		break;
+	case LAPIC_SELF_IPI:
+		self_ipi(lapic, (uint8_t)value);
+		break;
+	}
+}
+
+/* --- xAPIC
+ * ---------------------------------------------------------------------------------------- */
+
+static bool is_xapic(const struct lapic *lapic)
+{
+	return (lapic->base & (LAPIC_BASE_ENABLE | LAPIC_BASE_EXTD)) == LAPIC_BASE_ENABLE;
+}
+
+/* The rule of the xAPIC register at `offset`, or NULL where there is none. */
+static const struct reg_rule *xapic_rule(uint32_t offset)
+{
+	const struct reg_rule *rule = &rules[offset >> 4 & 0x3f];
+
+	if (offset & 0xf || offset >> 4 >= ARRAY_SIZE(rules) || !(rule->access & RW))
+		return NULL;
+	return rule;
+}
+
+uint32_t lapic_mmio_read(struct lapic *lapic, uint32_t offset)
+{
+	if (!is_xapic(lapic))
+		return UINT32_MAX;
+	if (!xapic_rule(offset)) {
+		lapic_error(lapic, ESR_ILLEGAL_REGISTER);
+		return 0;
+	}
+	return reg_read(lapic, offset);
+}
+
+void lapic_mmio_write(struct lapic *lapic, uint32_t offset, uint32_t value)
+{
+	const struct reg_rule *rule = xapic_rule(offset);
+
+	if (!is_xapic(lapic))
+		return;
+	if (!rule)
+		lapic_error(lapic, ESR_ILLEGAL_REGISTER);
+	else if (rule->access & W)
+		reg_write(lapic, offset, value & rule->bits);
+}
+
+/* --- x2APIC
+ * --------------------------------------------------------------------------------------- */
+
+/* The rule of an x2APIC MSR that has the access, or NULL. */
+static const struct reg_rule *x2apic_rule(const struct lapic *lapic, uint32_t msr, unsigned access)
+{
+	uint32_t index = msr - X2APIC_MSR_BASE;
+
+	if (!lapic_is_x2apic(lapic) || index >= ARRAY_SIZE(rules) ||
+	    !(rules[index].access & access))
+		return NULL;
+	return &rules[index];
+}
+
+int lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value)
+{
+	if (!x2apic_rule(lapic, msr, XR))
+		return -EPERM;
+	if (msr == X2APIC_ICR)
+		*value = lapic->icr;
+	else
+		*value = reg_read(lapic, (msr - X2APIC_MSR_BASE) << 4);
+	return 0;
+}
+
+int lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
+{
+	const struct reg_rule *rule = x2apic_rule(lapic, msr, XW);
+	uint64_t high = msr == X2APIC_ICR ? ~(uint64_t)UINT32_MAX : 0;
+
+	if (!rule || value & ~(rule->bits | rule->read_only | high))
+		return -EPERM;
+	value &= rule->bits | high;
+	if (msr == X2APIC_ICR) {
+		lapic->icr = value;
+		lapic_send(lapic, (uint32_t)value, (uint32_t)(value >> 32));
+	} else {
+		reg_write(lapic, (msr - X2APIC_MSR_BASE) << 4, (uint32_t)value);
+	}
+	return 0;
+}
