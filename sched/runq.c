@@ -1,0 +1,80 @@
+/* Round robin: the run queue's and the entity's state. */
+#include "sched/runq.h"
+
+#include "cpu/panic.h"
+
+void runq_init(struct runq *rq, uint32_t pcpu)
+{
+	*rq = (struct runq){.lock = SPINLOCK_INIT(LOCK_RUNQ), .pcpu = pcpu};
+	list_init(&rq->queue);
+}
+
+void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops, uint64_t affinity,
+		       uint64_t slice, uint64_t now)
+{
+	*se = (struct sched_entity){
+		.ops = ops,
+		.state = SCHED_STOPPED,
+		.affinity = affinity,
+		.slice = slice,
+		.since = now,
+	};
+	list_init(&se->node);
+}
+
+void sched_set_state(struct sched_entity *se, enum sched_state state, uint64_t now)
+{
+	static const uint8_t legal[SCHED_STATES] = {
+		[SCHED_STOPPED] = BIT(SCHED_RUNNABLE),
+		[SCHED_RUNNABLE] = BIT(SCHED_RUNNING) | BIT(SCHED_STOPPED),
+		[SCHED_RUNNING] = BIT(SCHED_RUNNABLE) | BIT(SCHED_BLOCKED) | BIT(SCHED_STOPPED),
+		[SCHED_BLOCKED] = BIT(SCHED_RUNNABLE) | BIT(SCHED_STOPPED),
+	};
+
+	ASSERT(legal[se->state] & BIT(state));
+	se->time[se->state] += now - se->since;
+	se->since = now;
+	__atomic_store_n(&se->state, state, __ATOMIC_RELEASE);
+}
+
+uint64_t sched_time_in(const struct sched_entity *se, enum sched_state state, uint64_t now)
+{
+	return se->time[state] + (se->state == state ? now - se->since : 0);
+}
+
+void runq_enqueue(struct runq *rq, struct sched_entity *se, uint64_t now)
+{
+	sched_set_state(se, SCHED_RUNNABLE, now);
+	__atomic_store_n(&se->pcpu, rq->pcpu, __ATOMIC_RELAXED);
+	list_push_back(&rq->queue, &se->node);
+	__atomic_store_n(&rq->waiting, rq->waiting + 1, __ATOMIC_RELEASE);
+}
+
+struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
+{
+	struct sched_entity *se;
+
+	if (list_is_empty(&rq->queue))
+		return NULL;
+	se = list_entry(rq->queue.next, struct sched_entity, node);
+	list_remove(&se->node);
+	__atomic_store_n(&rq->waiting, rq->waiting - 1, __ATOMIC_RELEASE);
+	sched_set_state(se, SCHED_RUNNING, now);
+	se->slice_end = now + se->slice;
+	return se;
+}
+
+uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, uint64_t affinity)
+{
+	uint32_t best = UINT32_MAX;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!(affinity >> i & 1))
+			continue;
+		if (best == UINT32_MAX || __atomic_load_n(&rqs[i].load, __ATOMIC_RELAXED) <
+						  __atomic_load_n(&rqs[best].load, __ATOMIC_RELAXED))
+			best = i;
+	}
+	ASSERT(best != UINT32_MAX);
+	return best;
+}

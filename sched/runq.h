@@ -1,0 +1,92 @@
+/* A schedulable entity and the round-robin run queue of a pCPU. Pure: time and pCPU numbers come in as
+ * arguments.
+ *
+ * Legend: (i) immutable after creation, (o) the pCPU it runs on, (q) under the lock of the run queue of
+ * se->pcpu, (a) atomic. */
+#ifndef SCHED_RUNQ_H
+#define SCHED_RUNQ_H
+
+#include "lib/list.h"
+#include "lib/spinlock.h"
+#include "lib/types.h"
+
+enum sched_state {
+	SCHED_STOPPED,  /* not started yet, or ended: on no queue, never woken */
+	SCHED_RUNNABLE, /* waits in a run queue */
+	SCHED_RUNNING,  /* is its pCPU's current */
+	SCHED_BLOCKED,  /* halted: waits for a wake-up */
+	SCHED_STATES
+};
+
+/* What `run` says when it gives the pCPU back. */
+enum sched_verdict {
+	SCHED_PREEMPTED, /* its slice is over, or it gave way: still runnable */
+	SCHED_WAIT,      /* it waits for an event */
+	SCHED_ENDED,     /* it never runs again */
+};
+
+struct sched_entity;
+
+/* What the scheduler asks of the thing it schedules. All on the entity's pCPU, interrupts on, no lock
+ * held, but for is_woken. */
+struct sched_ops {
+	/* Runs until it has a verdict. Gives way when sched_is_slice_over(). */
+	enum sched_verdict (*run)(struct sched_entity *se);
+	/* Before `run`, and after it: state into the pCPU and out of it. */
+	void (*switch_in)(struct sched_entity *se);
+	void (*switch_out)(struct sched_entity *se);
+	/* Has a wake-up come? Any pCPU, run-queue lock held: must not take a lock. */
+	bool (*is_woken)(struct sched_entity *se);
+};
+
+struct sched_entity {
+	const struct sched_ops *ops; /* (i) */
+	struct list node;            /* (q) in the queue while RUNNABLE */
+	uint32_t state;              /* (q) written; (a) read */
+	uint32_t pcpu;               /* (q) written; (a) read: where it runs, waits or ran last */
+	bool is_polling;             /* (a) halt polling: it sees a request without an IPI */
+	uint64_t affinity;           /* (i) a bit for each pCPU that it may run on */
+	uint64_t slice;              /* (i) TSC ticks */
+	uint64_t slice_end;          /* (o) TSC time */
+	uint64_t since;              /* (q) when the state began */
+	uint64_t time[SCHED_STATES]; /* (q) TSC ticks spent in each state before `since` */
+	uint64_t switches;           /* (o) times it was switched in */
+	uint64_t wakes;              /* (q) */
+};
+
+struct runq {
+	struct spinlock lock;
+	struct list queue;            /* (q) */
+	uint32_t waiting;             /* (q) written, (a) read: entities in `queue` */
+	uint32_t load;                /* (a) entities placed here and not stopped */
+	struct sched_entity *current; /* (o) */
+	uint32_t pcpu;                /* (i) */
+	uint64_t idle_time;           /* (o) TSC ticks halted with nothing to run */
+	uint64_t started;             /* (o) TSC time when the loop began */
+};
+
+void runq_init(struct runq *rq, uint32_t pcpu);
+
+void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops, uint64_t affinity,
+		       uint64_t slice, uint64_t now);
+
+/* The only place where a state changes. Closes the old state's time and opens the new one's with one
+ * stamp; asserts that the arrow is legal:
+ *   STOPPED -> RUNNABLE -> RUNNING -> RUNNABLE | BLOCKED | STOPPED;  BLOCKED -> RUNNABLE | STOPPED;
+ *   RUNNABLE -> STOPPED. Run-queue lock held. */
+void sched_set_state(struct sched_entity *se, enum sched_state state, uint64_t now);
+
+/* The time in `state` up to `now`, the open period included. Run-queue lock held, or the entity stopped. */
+uint64_t sched_time_in(const struct sched_entity *se, enum sched_state state, uint64_t now);
+
+/* To the tail, RUNNABLE. Lock held. */
+void runq_enqueue(struct runq *rq, struct sched_entity *se, uint64_t now);
+
+/* The head, made RUNNING with a fresh slice; NULL when the queue is empty. Lock held. */
+struct sched_entity *runq_pick(struct runq *rq, uint64_t now);
+
+/* The allowed pCPU of `count` with the least load, the lowest number among equals. `affinity` allows at
+ * least one of them. */
+uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, uint64_t affinity);
+
+#endif

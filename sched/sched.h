@@ -1,0 +1,49 @@
+/* The scheduler: one round-robin run queue and one loop per pCPU. An entity has no host stack of its own:
+ * its `run` returns to the loop with a verdict, so that a switch is a function return and a call. */
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include "cpu/percpu.h"
+#include "sched/runq.h"
+
+/* Prepares this pCPU's queue. On each pCPU before sched_loop, the boot pCPU first. */
+void sched_init_cpu(void);
+
+/* The pCPU's life: runs timers, picks, switches, idles. */
+void sched_loop(void) __noreturn;
+
+/* Places a new entity on the least loaded pCPU that it may run on, runnable. Any pCPU, no run-queue lock
+ * held. */
+void sched_start(struct sched_entity *se);
+
+/* Makes the entity look at its requests, which the caller has set before with an atomic read-modify-write:
+ * wakes it when it is blocked, interrupts it by IPI when it runs on another pCPU and does not poll,
+ * nothing otherwise. Any pCPU; takes run-queue locks. */
+void sched_kick(struct sched_entity *se);
+
+/* Called in the interrupt handler of VECTOR_KICK: whoever runs here re-reads its deadlines. Set once. */
+void sched_set_kick_hook(void (*hook)(void));
+void sched_run_kick_hook(void);
+
+static inline struct runq *sched_this_runq(void)
+{
+	return this_cpu()->slot[PERCPU_SCHED];
+}
+
+/* Does anybody wait for this pCPU? No lock: a later arrival comes with an IPI. */
+static inline bool sched_is_waited_for(const struct runq *rq)
+{
+	return __atomic_load_n(&rq->waiting, __ATOMIC_RELAXED) != 0;
+}
+
+/* Must the current entity give way at `now`? */
+static inline bool sched_is_slice_over(const struct runq *rq, const struct sched_entity *se,
+				       uint64_t now)
+{
+	return sched_is_waited_for(rq) && now >= se->slice_end;
+}
+
+/* The queue of pCPU `cpu`, for statistics. */
+const struct runq *sched_runq(uint32_t cpu);
+
+#endif

@@ -1,0 +1,109 @@
+/* The pCPUs' deadline heaps. */
+#include "sched/timer.h"
+
+#include "cpu/apic.h"
+#include "cpu/percpu.h"
+#include "lib/spinlock.h"
+#include "sched/sched.h"
+
+/* So that timers re-armed into the past by their own expiry cannot hold a pCPU. */
+#define TIMERS_A_RUN 64
+
+struct timer_heap {
+	struct spinlock lock;
+	struct deadline_heap heap; /* under lock */
+	uint64_t next;             /* under lock written, (a) read: heap's nearest */
+	bool is_deferred;          /* (a) sched_defer's */
+} __aligned(CACHE_LINE);
+
+static struct timer_heap heaps[MAX_PCPUS] = {
+	[0 ... MAX_PCPUS - 1] = {.lock = SPINLOCK_INIT(LOCK_TIMERS), .next = DEADLINE_NEVER},
+};
+
+static void (*deferred)(void);
+
+/* Publishes the nearest deadline; true when it came closer. */
+static bool update_next(struct timer_heap *h)
+{
+	uint64_t next = deadline_next(&h->heap), old = h->next;
+
+	__atomic_store_n(&h->next, next, __ATOMIC_RELEASE);
+	return next < old;
+}
+
+void sched_timer_init(struct sched_timer *timer,
+		      void (*expire)(struct sched_timer *timer, uint64_t now))
+{
+	*timer = (struct sched_timer){.expire = expire};
+}
+
+void sched_timer_arm(struct sched_timer *timer, uint64_t when)
+{
+	struct timer_heap *h;
+	bool is_closer;
+
+	if (!timer->deadline.is_armed)
+		timer->pcpu = this_cpu_id();
+	h = &heaps[timer->pcpu];
+	spin_lock(&h->lock);
+	/* It may have expired meanwhile: then this arms it anew in the same heap, which is as good. */
+	deadline_arm(&h->heap, &timer->deadline, when);
+	is_closer = update_next(h);
+	spin_unlock(&h->lock);
+	if (is_closer && timer->pcpu != this_cpu_id())
+		apic_send_ipi(percpu_get(timer->pcpu)->apic_id, VECTOR_KICK);
+}
+
+void sched_timer_cancel(struct sched_timer *timer)
+{
+	struct timer_heap *h = &heaps[timer->pcpu];
+
+	spin_lock(&h->lock);
+	deadline_cancel(&h->heap, &timer->deadline);
+	update_next(h);
+	spin_unlock(&h->lock);
+}
+
+uint64_t sched_next_deadline(void)
+{
+	const struct timer_heap *h = &heaps[this_cpu_id()];
+
+	if (unlikely(__atomic_load_n(&h->is_deferred, __ATOMIC_RELAXED)))
+		return 0;
+	return __atomic_load_n(&h->next, __ATOMIC_RELAXED);
+}
+
+void sched_set_deferred(void (*run)(void))
+{
+	deferred = run;
+}
+
+void sched_defer(void)
+{
+	__atomic_store_n(&heaps[this_cpu_id()].is_deferred, true, __ATOMIC_RELEASE);
+	sched_run_kick_hook();
+}
+
+void sched_run_timers(uint64_t now)
+{
+	struct timer_heap *h = &heaps[this_cpu_id()];
+
+	if (unlikely(__atomic_load_n(&h->is_deferred, __ATOMIC_RELAXED)) &&
+	    __atomic_exchange_n(&h->is_deferred, false, __ATOMIC_ACQUIRE))
+		deferred();
+	for (unsigned i = 0; i < TIMERS_A_RUN; i++) {
+		struct deadline *d;
+		struct sched_timer *timer;
+
+		if (__atomic_load_n(&h->next, __ATOMIC_RELAXED) > now)
+			return;
+		spin_lock(&h->lock);
+		d = deadline_pop_expired(&h->heap, now);
+		update_next(h);
+		spin_unlock(&h->lock);
+		if (!d)
+			return;
+		timer = container_of(d, struct sched_timer, deadline);
+		timer->expire(timer, now);
+	}
+}
