@@ -1,0 +1,31 @@
+/* The devices of a VM, and their wiring on its buses. */
+#ifndef GUEST_DEVICES_H
+#define GUEST_DEVICES_H
+
+#include "devices/acpi_pm.h"
+#include "devices/bus.h"
+#include "devices/debug_exit.h"
+#include "devices/i8042.h"
+#include "devices/ioapic.h"
+#include "devices/lapic.h"
+#include "devices/pic8259.h"
+#include "devices/pit8254.h"
+#include "devices/rtc.h"
+#include "devices/sysctl.h"
+#include "devices/uart16550.h"
+
+struct guest_devices {
+	struct bus ports, mmio;
+	struct apic_bus apic_bus;
+	struct ioapic ioapic;
+	struct pic pic;
+	struct pit pit;
+	struct rtc rtc;
+	struct uart uart;
+	struct acpi_pm pm;
+	struct i8042 i8042;
+	struct sysctl sysctl;
+	struct debug_exit debug_exit;
+};
+
+#endif

@@ -1,0 +1,26 @@
+/* Executes one guest instruction in software: the one that touched device memory, or string I/O. Operands
+ * in RAM are read and written as the CPU would. */
+#ifndef GUEST_EMULATE_H
+#define GUEST_EMULATE_H
+
+#include "guest/decode.h"
+#include "guest/vcpu.h"
+
+enum emulate_result {
+	EMULATE_DONE,   /* executed: RIP goes on by `len` */
+	EMULATE_AGAIN,  /* a repeated string instruction has done a part: RIP stays */
+	EMULATE_FAULT,  /* the guest has been given an exception: RIP stays */
+	EMULATE_FAILED, /* not an instruction that Carousel executes; `why`, and the bytes */
+};
+
+struct emulation {
+	unsigned len;              /* bytes of the instruction */
+	const char *why;
+	uint8_t bytes[INSN_MAX_LEN];
+	unsigned byte_count;
+};
+
+/* The instruction at the vCPU's CS:RIP. Owner pCPU, no lock held. */
+enum emulate_result emulate_instruction(struct vcpu *vcpu, struct emulation *emulation);
+
+#endif

@@ -1,0 +1,307 @@
+/* The devices' outside: time, timers, signals, memory, console; and the wiring of the interrupt lines. */
+#include "guest/platform.h"
+
+#include "cpu/insn.h"
+#include "guest/vcpu_arch.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/printf.h"
+
+#define PM_BASE     0x600 /* loader/load.h tells the guest so */
+#define NOTES_MAX   8
+
+static uint64_t platform_now_op(void *ctx)
+{
+	return vm_tsc(ctx, rdtsc());
+}
+
+/* VM-wide timers: one sched_timer stands for the nearest. */
+static void arm_vm_timer(struct vm *vm)
+{
+	uint64_t next = deadline_next(&vm->timers);
+
+	if (next != DEADLINE_NEVER)
+		sched_timer_arm(&vm->timer, next - vm->tsc_offset);
+	else
+		sched_timer_cancel(&vm->timer);
+	/* The vCPU that runs here may have to leave the guest earlier now. */
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		if (vm->vcpu[i] && sched_this_runq()->current == &vm->vcpu[i]->se)
+			vcpu_arch_deadline_changed(vm->vcpu[i]);
+}
+
+static void vm_timer_expired(struct sched_timer *timer, uint64_t now)
+{
+	struct vm *vm = container_of(timer, struct vm, timer);
+	struct deadline *d;
+
+	spin_lock(&vm->lock);
+	now = vm_tsc(vm, now);
+	while (!vm->has_ended && (d = deadline_pop_expired(&vm->timers, now))) {
+		struct platform_timer *t = container_of(d, struct platform_timer, deadline);
+
+		t->is_armed = false;
+		t->expire(t->owner, now);
+	}
+	if (!vm->has_ended)
+		arm_vm_timer(vm);
+	spin_unlock(&vm->lock);
+}
+
+static void timer_arm_op(void *ctx, struct platform_timer *timer, uint64_t when)
+{
+	struct vm *vm = ctx;
+
+	timer->is_armed = true;
+	timer->when = when;
+	if (timer->vcpu == TIMER_VM_WIDE) {
+		deadline_arm(&vm->timers, &timer->deadline, when);
+		arm_vm_timer(vm);
+	} else {
+		struct vcpu *vcpu = vm->vcpu[timer->vcpu];
+
+		deadline_arm(&vcpu->timers, &timer->deadline, when);
+		vcpu_arch_deadline_changed(vcpu);
+	}
+}
+
+static void timer_cancel_op(void *ctx, struct platform_timer *timer)
+{
+	struct vm *vm = ctx;
+
+	timer->is_armed = false;
+	if (timer->vcpu == TIMER_VM_WIDE) {
+		deadline_cancel(&vm->timers, &timer->deadline);
+		arm_vm_timer(vm);
+	} else {
+		deadline_cancel(&vm->vcpu[timer->vcpu]->timers, &timer->deadline);
+		vcpu_arch_deadline_changed(vm->vcpu[timer->vcpu]);
+	}
+}
+
+static void signal_op(void *ctx, uint32_t index, enum vcpu_signal what, uint8_t value)
+{
+	struct vcpu *vcpu = ((struct vm *)ctx)->vcpu[index];
+
+	switch (what) {
+	case VCPU_SIGNAL_EVENT:
+		vcpu_request(vcpu, VCPU_REQ_EVENT);
+		break;
+	case VCPU_SIGNAL_NMI:
+		vcpu_request(vcpu, VCPU_REQ_NMI);
+		break;
+	case VCPU_SIGNAL_INIT:
+		vcpu_request(vcpu, VCPU_REQ_INIT);
+		break;
+	case VCPU_SIGNAL_STARTUP:
+		__atomic_store_n(&vcpu->startup_vector, value, __ATOMIC_RELEASE);
+		vcpu_request(vcpu, VCPU_REQ_STARTUP);
+		break;
+	}
+}
+
+static int gmem_read_op(void *ctx, gpa_t from, void *to, size_t len)
+{
+	return gmem_read(&((struct vm *)ctx)->gmem, from, to, len);
+}
+
+static int gmem_write_op(void *ctx, gpa_t to, const void *from, size_t len)
+{
+	return gmem_write(&((struct vm *)ctx)->gmem, to, from, len);
+}
+
+static void console_op(void *ctx, uint8_t byte)
+{
+	struct vm *vm = ctx;
+
+	guest_console_put(&vm->console, vm->name, byte);
+}
+
+static void end_op(void *ctx, enum vm_end how, uint32_t value)
+{
+	struct vm *vm = ctx;
+
+	switch (how) {
+	case VM_END_POWEROFF:
+		vm_end(vm, true, "powered off");
+		break;
+	case VM_END_RESET:
+		vm_end(vm, vm->params.is_reset_ok, "reset");
+		break;
+	case VM_END_SHUTDOWN:
+		vm_end(vm, true, "'Shutdown' at port 0x8900");
+		break;
+	case VM_END_DEBUG_EXIT:
+		vm_end(vm, value == vm->params.exit_ok,
+		       "port 0xf4: value %u (QEMU's exit status would be %u)", value,
+		       (value << 1 | 1) & 0xff);
+		break;
+	}
+}
+
+static uint64_t wall_ns_op(void *ctx, uint64_t now)
+{
+	struct vm *vm = ctx;
+
+	return vm_machine.boot_wall_ns + tsc_to_ns(&vm_machine.tsc, now - vm->tsc_offset);
+}
+
+static void note_op(void *ctx, const char *fmt, ...)
+{
+	struct vm *vm = ctx;
+	char text[160];
+	va_list args;
+
+	if (vm->notes++ >= NOTES_MAX)
+		return;
+	va_start(args, fmt);
+	fmt_vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	log_info("VM '%s': %s%s", vm->name, text,
+		 vm->notes == NOTES_MAX ? " (further notes are only counted)" : "");
+}
+
+static const struct platform_ops ops = {
+	.now = platform_now_op,
+	.timer_arm = timer_arm_op,
+	.timer_cancel = timer_cancel_op,
+	.signal = signal_op,
+	.gmem_read = gmem_read_op,
+	.gmem_write = gmem_write_op,
+	.console = console_op,
+	.end = end_op,
+	.wall_ns = wall_ns_op,
+	.note = note_op,
+};
+
+/* The 8259s' INT: vCPU 0's LINT0. */
+static void pic_output(void *ctx, uint32_t pin, bool level)
+{
+	struct vm *vm = ctx;
+
+	(void)pin;
+	if (level && vm->vcpu[0])
+		vcpu_request(vm->vcpu[0], VCPU_REQ_EVENT);
+}
+
+/* An ISA line goes to the 8259s and to the IOAPIC, the timer's to its pin 2 as the MADT says. */
+static void isa_line(void *ctx, uint32_t irq, bool level)
+{
+	struct vm *vm = ctx;
+
+	pic_set_irq(&vm->dev.pic, irq, level);
+	ioapic_set_pin(&vm->dev.ioapic, irq == 0 ? 2 : irq, level);
+}
+
+static struct irq_line isa_irq(struct vm *vm, uint32_t irq)
+{
+	return (struct irq_line){.set = isa_line, .ctx = vm, .pin = irq};
+}
+
+/* The local APIC's EOI of a level-triggered vector. */
+static void lapic_eoi_to_ioapic(void *ctx, uint8_t vector)
+{
+	struct vm *vm = ctx;
+
+	spin_lock(&vm->lock);
+	ioapic_eoi(&vm->dev.ioapic, vector);
+	spin_unlock(&vm->lock);
+}
+
+int platform_init(struct vm *vm)
+{
+	struct guest_devices *dev = &vm->dev;
+	const struct bus_region ioapic = {
+		.base = IOAPIC_DEFAULT_BASE,
+		.len = IOAPIC_MMIO_SIZE,
+		.dev = &dev->ioapic,
+		.read = ioapic_read,
+		.write = ioapic_write,
+		.name = "IOAPIC",
+	};
+
+	sched_timer_init(&vm->timer, vm_timer_expired);
+	vm->platform = (struct platform){.ops = &ops, .ctx = vm, .tsc = vm_machine.tsc};
+	bus_init(&dev->ports);
+	bus_init(&dev->mmio);
+	dev->apic_bus = (struct apic_bus){
+		.platform = &vm->platform, .eoi = lapic_eoi_to_ioapic, .eoi_ctx = vm};
+	ioapic_init(&dev->ioapic, &dev->apic_bus);
+	pic_init(&dev->pic, (struct irq_line){.set = pic_output, .ctx = vm});
+	pit_init(&dev->pit, &vm->platform, isa_irq(vm, 0));
+	rtc_init(&dev->rtc, &vm->platform, isa_irq(vm, 8));
+	rtc_set_memory(&dev->rtc, vm->low_end, vm->high_end);
+	uart_init(&dev->uart, &vm->platform, isa_irq(vm, 4));
+	acpi_pm_init(&dev->pm, &vm->platform, isa_irq(vm, 9));
+	i8042_init(&dev->i8042, &vm->platform, isa_irq(vm, 1), isa_irq(vm, 12));
+	sysctl_init(&dev->sysctl, &vm->platform);
+	debug_exit_init(&dev->debug_exit, &vm->platform);
+	if (bus_add(&dev->mmio, &ioapic) || pic_attach(&dev->pic, &dev->ports) ||
+	    pit_attach(&dev->pit, &dev->ports) || rtc_attach(&dev->rtc, &dev->ports) ||
+	    uart_attach(&dev->uart, &dev->ports, 0x3f8) ||
+	    acpi_pm_attach(&dev->pm, &dev->ports, PM_BASE) ||
+	    i8042_attach(&dev->i8042, &dev->ports) || sysctl_attach(&dev->sysctl, &dev->ports) ||
+	    debug_exit_attach(&dev->debug_exit, &dev->ports))
+		return -EINVAL;
+	return 0;
+}
+
+void platform_add_vcpu(struct vcpu *vcpu)
+{
+	struct apic_bus *bus = &vcpu->vm->dev.apic_bus;
+
+	lapic_init(&vcpu->lapic, bus, &vcpu->vm->platform, vcpu->index, vcpu->apic_id);
+	bus->lapic[bus->count++] = &vcpu->lapic;
+}
+
+bool platform_has_interrupt(struct vcpu *vcpu)
+{
+	if (vcpu->index == 0 && pic_is_pending(&vcpu->vm->dev.pic) &&
+	    lapic_is_extint_open(&vcpu->lapic))
+		return true;
+	return lapic_pending_vector(&vcpu->lapic) >= 0;
+}
+
+int platform_take_interrupt(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int vector;
+
+	/* The local APIC's own first: an ExtINT has no priority there. */
+	vector = lapic_pending_vector(&vcpu->lapic);
+	if (vector >= 0) {
+		lapic_accept(&vcpu->lapic, (uint8_t)vector);
+		return vector;
+	}
+	if (vcpu->index == 0 && lapic_is_extint_open(&vcpu->lapic)) {
+		spin_lock(&vm->lock);
+		if (pic_is_pending(&vm->dev.pic))
+			vector = pic_acknowledge(&vm->dev.pic);
+		spin_unlock(&vm->lock);
+	}
+	return vector;
+}
+
+bool platform_has_nmi_source(struct vm *vm)
+{
+	bool has_one = false;
+
+	spin_lock(&vm->lock);
+	for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+		uint64_t entry = vm->dev.ioapic.redir[i];
+
+		has_one |= !(entry >> 16 & 1) && (entry >> 8 & 7) == LAPIC_DM_NMI;
+	}
+	spin_unlock(&vm->lock);
+	return has_one;
+}
+
+bool platform_console_input(struct vm *vm, uint8_t byte)
+{
+	bool is_taken;
+
+	spin_lock(&vm->lock);
+	is_taken = uart_receive(&vm->dev.uart, byte);
+	spin_unlock(&vm->lock);
+	return is_taken;
+}

@@ -1,0 +1,114 @@
+/* A virtual CPU as every layer but vmx/ knows it. It sits inside struct vmx_vcpu.
+ *
+ * Legend: (i) immutable after creation, (o) the pCPU that runs it (or its creator before it is started),
+ * (a) atomic. */
+#ifndef GUEST_VCPU_H
+#define GUEST_VCPU_H
+
+#include "devices/lapic.h"
+#include "guest/cpuid.h"
+#include "sched/halt_poll.h"
+#include "sched/sched.h"
+#include "sched/timer.h"
+
+struct vm;
+
+/* Requests: bits of vcpu->requests, set by vcpu_request(), served before each entry. */
+#define VCPU_REQ_EVENT   BIT(0) /* an interrupt may have to be injected */
+#define VCPU_REQ_NMI     BIT(1)
+#define VCPU_REQ_INIT    BIT(2)
+#define VCPU_REQ_STARTUP BIT(3)
+#define VCPU_REQ_STOP    BIT(4) /* the VM has ended */
+
+enum vcpu_activity {
+	VCPU_ACTIVE,
+	VCPU_HALTED,           /* HLT: waits for an interrupt or NMI */
+	VCPU_WAIT_FOR_STARTUP, /* waits for INIT and SIPI */
+};
+
+/* General registers, by their encoding numbers; RSP (4) is not here but with the arch layer. */
+enum vcpu_gpr { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };
+
+struct vcpu_regs {
+	uint64_t gpr[16];
+};
+
+#define VCPU_EXIT_LOG 32 /* power of two */
+
+struct vcpu_exit_log {
+	uint32_t reason;
+	uint32_t info; /* reason-specific: CPUID leaf, port, MSR */
+	uint64_t rip;  /* 0 where the exit did not need it */
+};
+
+#define VCPU_MTRR_COUNT (11 + 16 + 1) /* fixed ranges, 8 variable pairs, default type */
+
+struct vcpu {
+	struct vcpu_regs regs;        /* (o) first: the entry code's */
+	uint32_t requests;            /* (a) */
+	uint32_t activity;            /* (o) written, (a) read: enum vcpu_activity */
+	struct sched_entity se;
+	struct vm *vm;                /* (i) */
+	uint32_t index;               /* (i) number within the VM */
+	uint32_t apic_id;             /* (i) */
+	uint8_t startup_vector;       /* (a) of the last SIPI */
+	bool is_nmi_pending;          /* (o) */
+	bool is_interrupt_open;       /* (o) HALTED: was RFLAGS.IF set? (a) read for the end of the VM */
+	uint64_t tsc_adjust;          /* (o) what guest writes have added to this vCPU's TSC, ticks */
+
+	struct lapic lapic;
+	struct deadline_heap timers;  /* (o) its platform timers; VM TSC ticks */
+	struct sched_timer wake_timer; /* armed while blocked, for the nearest of them */
+	struct halt_poll halt_poll;   /* (o) */
+	uint64_t halt_start;          /* (o) TSC when HLT exited */
+	uint64_t halt_polled;         /* (o) TSC ticks polled in this halt */
+	bool has_halt_ended;          /* (o) cleared at HLT, set when its halt_poll_end is done */
+
+	/* (o) MSRs that live in software */
+	uint64_t kvm_system_time, kvm_wall_clock, kvm_poll_control;
+	uint64_t misc_enable, mcg_status, bios_sign_id;
+	uint64_t mtrr[VCPU_MTRR_COUNT];
+	uint64_t xcr0;
+
+	/* (o) */
+	uint64_t injections;
+	uint64_t polls;
+	uint32_t exit_log_next;
+	struct vcpu_exit_log exit_log[VCPU_EXIT_LOG];
+	struct cpuid_table cpuid;
+};
+
+/* Sets the request bits and makes the vCPU look. Any pCPU, the VM's lock may be held. */
+void vcpu_request(struct vcpu *vcpu, uint32_t bits);
+
+/* Has something come that ends a halt (or the wait for SIPI)? Owner pCPU. */
+bool vcpu_has_wake_event(struct vcpu *vcpu);
+
+/* HLT: polls, adaptively, for an event; true when one has come and the guest can go on at once, false
+ * when the vCPU must block (SCHED_WAIT). Owner pCPU, interrupts on. */
+bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open);
+
+/* A blocked vCPU is back on its pCPU: true when its halt is over; false when it woke for nothing and must
+ * wait on. Owner pCPU, from switch-in. */
+bool vcpu_resume_from_halt(struct vcpu *vcpu);
+
+/* Before it blocks and after it is back: its nearest timer stands in the pCPU's heap meanwhile. */
+void vcpu_arm_wake_timer(struct vcpu *vcpu);
+void vcpu_cancel_wake_timer(struct vcpu *vcpu);
+
+/* Expires its own timers that are due at host TSC time `now`. Owner pCPU. */
+void vcpu_run_timers(struct vcpu *vcpu, uint64_t now);
+
+/* The nearest of its own timers in host TSC ticks, or DEADLINE_NEVER. */
+uint64_t vcpu_next_timer(const struct vcpu *vcpu);
+
+/* INIT and the power-up reset of what this layer holds. Owner pCPU. */
+void vcpu_reset(struct vcpu *vcpu, bool is_init);
+
+/* The state at switch-in and switch-out that this layer holds: pvclock after a move, preempted flag. */
+void vcpu_moved(struct vcpu *vcpu);
+
+/* The guest's TSC as this vCPU reads it, now, in ticks. */
+uint64_t vcpu_tsc(const struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,75 @@
+/* All upcalls that vmx/ answers: what the rest of the house may ask of a vCPU's hardware state. A second
+ * vendor's extension would implement the same functions. Unless said otherwise they run on the pCPU where
+ * the vCPU is loaded. */
+#ifndef GUEST_VCPU_ARCH_H
+#define GUEST_VCPU_ARCH_H
+
+#include "guest/decode.h"
+#include "guest/gmem.h"
+#include "guest/vcpu.h"
+
+enum vcpu_reg {
+	VCPU_RIP, VCPU_RSP, VCPU_RFLAGS, VCPU_CR0, VCPU_CR2, VCPU_CR3, VCPU_CR4, VCPU_EFER, VCPU_DR7,
+	VCPU_PAT, VCPU_DEBUGCTL, VCPU_SYSENTER_CS, VCPU_SYSENTER_ESP, VCPU_SYSENTER_EIP, VCPU_FS_BASE,
+	VCPU_GS_BASE, VCPU_KERNEL_GS_BASE, VCPU_STAR, VCPU_LSTAR, VCPU_CSTAR, VCPU_FMASK, VCPU_TSC_AUX,
+};
+
+struct vcpu_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint32_t access; /* VMX format: type, S, DPL, P, AVL, L, D/B, G; bit 16 unusable */
+	uint16_t selector;
+};
+
+/* The VM's second-level translation for all of gmem, and what its vCPUs share. Creator's pCPU, before the
+ * first vCPU. -ENOMEM. */
+int __must_check vm_arch_create(struct vm *vm);
+/* All its vCPUs are stopped. Frees what vm_arch_create and vcpu_arch_create took. */
+void vm_arch_destroy(struct vm *vm);
+
+/* A vCPU's memory, zeroed but for what this layer owns; NULL when there is none. */
+struct vcpu *vcpu_arch_create(struct vm *vm, uint32_t index);
+
+/* How the scheduler runs vCPUs. */
+const struct sched_ops *vcpu_arch_sched_ops(void);
+
+/* Power-up or INIT state of everything that lives in hardware. Before the vCPU runs, or on its pCPU. */
+void vcpu_arch_reset(struct vcpu *vcpu, bool is_init);
+/* Real mode at vector << 12, as a SIPI starts it. */
+void vcpu_arch_startup(struct vcpu *vcpu, uint8_t vector);
+/* The first state of vCPU 0. mode 16, 32 or 64 as struct guest_entry; before it runs. */
+struct vcpu_start {
+	uint8_t mode;
+	uint64_t rip, rsp, cr3, gdt_base;
+	uint16_t gdt_limit, cs, ds;
+};
+void vcpu_arch_set_start(struct vcpu *vcpu, const struct vcpu_start *start);
+
+uint64_t vcpu_arch_get(struct vcpu *vcpu, enum vcpu_reg reg);
+void vcpu_arch_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
+void vcpu_arch_get_segment(struct vcpu *vcpu, enum insn_segment seg, struct vcpu_segment *out);
+uint8_t vcpu_arch_cpl(struct vcpu *vcpu);
+/* The four PDPTEs of PAE paging, as the CPU holds them. */
+void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4]);
+
+/* IA32_EFER's value takes effect, LMA follows CR0.PG. */
+void vcpu_arch_set_efer(struct vcpu *vcpu, uint64_t value);
+
+/* This vCPU's TSC offset has changed: guest TSC = host TSC + offset. */
+void vcpu_arch_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
+
+/* The guest gets this exception instead of the instruction that is being handled. */
+void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error);
+
+/* A deadline of this vCPU or pCPU has changed: recompute before the next entry. */
+void vcpu_arch_deadline_changed(struct vcpu *vcpu);
+
+/* Statistics, any pCPU: the number of exit reasons, each one's SDM name, and its count. */
+uint32_t vcpu_arch_exit_reasons(void);
+const char *vcpu_arch_exit_name(uint32_t reason);
+uint64_t vcpu_arch_exit_count(const struct vcpu *vcpu, uint32_t reason);
+
+/* Prints registers, segments, control registers, code bytes and the last exits. */
+void vcpu_arch_report(struct vcpu *vcpu);
+
+#endif

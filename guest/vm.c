@@ -1,0 +1,297 @@
+/* Creating, starting and ending virtual machines. */
+#include "guest/vm.h"
+
+#include "cpu/insn.h"
+#include "cpu/panic.h"
+#include "guest/kvm.h"
+#include "guest/platform.h"
+#include "guest/vcpu_arch.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mm/hostmap.h"
+#include "mm/page.h"
+
+#define VMS_MAX     64
+#define VGA_HOLE    0xa0000ull
+#define VGA_END     0xc0000ull
+#define LOW_RAM_MAX GIB(3) /* above it the local APIC, the IOAPIC and firmware have their place */
+
+struct vm_machine vm_machine;
+
+static struct vm *vms[VMS_MAX];
+static uint32_t vm_total;
+
+uint32_t vm_count(void)
+{
+	return vm_total;
+}
+
+struct vm *vm_get(uint32_t id)
+{
+	return vms[id];
+}
+
+struct vm *vm_find(const char *name, size_t len)
+{
+	for (uint32_t i = 0; i < vm_total; i++)
+		if (strlen(vms[i]->name) == len && !memcmp(vms[i]->name, name, len))
+			return vms[i];
+	return NULL;
+}
+
+static uint64_t order_bytes(unsigned order)
+{
+	return (uint64_t)PAGE_SIZE << order;
+}
+
+/* A piece of RAM at [base, base + len): the largest blocks that fit there, so that EPT leaves are large. */
+static int add_ram(struct vm *vm, uint64_t base, uint64_t len)
+{
+	struct gmem *gmem = &vm->gmem;
+
+	while (len) {
+		unsigned order = ORDER_1G;
+		hpa_t block;
+
+		while (order_bytes(order) > len || !IS_ALIGNED(base, order_bytes(order)))
+			order--;
+		while (!page_alloc(order, &block)) {
+			if (order == 0)
+				return -ENOMEM;
+			order--;
+		}
+		memset(hpa_to_ptr(block), 0, order_bytes(order));
+		if (gmem->count == GMEM_CHUNKS_MAX) {
+			page_free(block, order);
+			return -ENOSPC;
+		}
+		gmem->chunk[gmem->count++] = (struct gmem_chunk){
+			.base = GPA(base),
+			.len = order_bytes(order),
+			.host = block,
+			.order = (uint8_t)order,
+		};
+		base += order_bytes(order);
+		len -= order_bytes(order);
+	}
+	return 0;
+}
+
+static int create_memory(struct vm *vm)
+{
+	uint64_t mem = vm->params.mem;
+	int ret;
+
+	vm->low_end = MIN(mem, LOW_RAM_MAX);
+	vm->high_end = mem > LOW_RAM_MAX ? GIB(4) + (mem - LOW_RAM_MAX) : 0;
+	ret = add_ram(vm, 0, VGA_HOLE);
+	if (!ret)
+		ret = add_ram(vm, VGA_END, vm->low_end - VGA_END);
+	if (!ret && vm->high_end)
+		ret = add_ram(vm, GIB(4), vm->high_end - GIB(4));
+	return ret;
+}
+
+static void free_memory(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->gmem.count; i++)
+		page_free(vm->gmem.chunk[i].host, vm->gmem.chunk[i].order);
+	vm->gmem.count = 0;
+}
+
+void vm_audit_memory(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->gmem.count; i++) {
+		const struct gmem_chunk *a = &vm->gmem.chunk[i];
+
+		for (uint32_t id = 0; id < vm_total; id++) {
+			const struct gmem *other = &vms[id]->gmem;
+
+			for (uint32_t k = 0; k < other->count; k++) {
+				const struct gmem_chunk *b = &other->chunk[k];
+
+				if (a != b && a->host.v < b->host.v + b->len &&
+				    b->host.v < a->host.v + a->len)
+					panic("host memory 0x%lx is in VM '%s' and in VM '%s'",
+					      a->host.v, vm->name, vms[id]->name);
+			}
+		}
+	}
+}
+
+static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_size)
+{
+	const struct cpuid_config config = {
+		.host = cpuid,
+		.xcr0_supported = vm_machine.xcr0,
+		.kvm_features = vm->params.is_kvm_off ? 0 : kvm_features(),
+		.is_kvm_off = vm->params.is_kvm_off,
+		.has_tsc_deadline = true,
+		.has_x2apic = true,
+		.has_invariant_tsc = vm_machine.is_tsc_stable,
+		.is_rdrand_hidden = vm->params.is_rdrand_hidden,
+		.delta = vm->params.cpuid,
+		.delta_len = vm->params.cpuid_len,
+		.vcpus = vm->params.vcpus,
+	};
+	struct vcpu *vcpu = vcpu_arch_create(vm, index);
+	uint64_t affinity = UINT64_MAX;
+	char bad[32];
+
+	if (!vcpu) {
+		fmt_snprintf(error, error_size, "vm '%s': no memory for vCPU %u", vm->name, index);
+		return -ENOMEM;
+	}
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->apic_id = index;
+	if (cpuid_build(&vcpu->cpuid, &config, vcpu->apic_id, bad, sizeof(bad))) {
+		fmt_snprintf(error, error_size,
+			     "vm '%s': cpuid=: '%s' is not '-' and the name of a feature that can be taken "
+			     "away", vm->name, bad);
+		return -EINVAL;
+	}
+	if (vm->params.pin_count)
+		affinity = BIT_ULL(vm->params.pin[index % vm->params.pin_count]);
+	vm->vcpu[index] = vcpu;
+	platform_add_vcpu(vcpu);
+	vcpu_reset(vcpu, false);
+	vcpu_arch_reset(vcpu, false);
+	vcpu->activity = VCPU_WAIT_FOR_STARTUP;
+	sched_entity_init(&vcpu->se, vcpu_arch_sched_ops(), affinity, vm->params.slice, rdtsc());
+	return 0;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	vm_arch_destroy(vm);
+	free_memory(vm);
+	pages_free(vm, sizeof(*vm));
+}
+
+int vm_create(const struct vm_params *params, struct vm **out, char *error, size_t error_size)
+{
+	struct vm *vm = pages_alloc_zeroed(sizeof(*vm));
+	int ret;
+
+	*out = NULL;
+	if (!vm) {
+		fmt_snprintf(error, error_size, "vm '%s': no memory for another VM", params->name);
+		return -ENOMEM;
+	}
+	vm->params = *params;
+	str_copy(vm->name, params->name, sizeof(vm->name));
+	vm->params.name = vm->name;
+	vm->id = UINT32_MAX; /* until it is listed */
+	vm->lock = (struct spinlock)SPINLOCK_INIT(LOCK_VM);
+	vm->tsc_offset = -rdtsc();
+	ret = create_memory(vm);
+	if (ret) {
+		fmt_snprintf(error, error_size,
+			     "vm '%s': mem=%luM: only %luM of the machine's %luM are free: give the VM less, or the "
+			     "machine more",
+			     vm->name, params->mem >> 20, page_free_bytes() >> 20, page_total_bytes() >> 20);
+		goto fail;
+	}
+	ret = platform_init(vm);
+	if (!ret)
+		ret = vm_arch_create(vm);
+	if (ret) {
+		fmt_snprintf(error, error_size, "vm '%s': no memory for its page tables", vm->name);
+		goto fail;
+	}
+	for (uint32_t i = 0; i < params->vcpus; i++) {
+		ret = create_vcpu(vm, i, error, error_size);
+		if (ret)
+			goto fail;
+	}
+	*out = vm;
+	return 0;
+fail:
+	vm_destroy(vm);
+	return ret;
+}
+
+int vm_list(struct vm *vm)
+{
+	if (vm_total == VMS_MAX)
+		return -ENOSPC;
+	vm->id = vm_total;
+	vms[vm_total++] = vm;
+	vm_audit_memory(vm);
+	return 0;
+}
+
+struct vm *vm_create_failed(const char *name, const char *reason)
+{
+	struct vm *vm = vm_total < VMS_MAX ? pages_alloc_zeroed(sizeof(*vm)) : NULL;
+
+	if (!vm)
+		return NULL;
+	str_copy(vm->name, name, sizeof(vm->name));
+	str_copy(vm->reason, reason, sizeof(vm->reason));
+	vm->params.name = vm->name;
+	vm->id = vm_total;
+	vm->has_ended = true;
+	vms[vm_total++] = vm;
+	return vm;
+}
+
+void vm_start(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		sched_start(&vm->vcpu[i]->se);
+}
+
+bool vm_have_all_ended(void)
+{
+	for (uint32_t i = 0; i < vm_total; i++)
+		if (!vms[i]->params.is_background &&
+		    !__atomic_load_n(&vms[i]->has_ended, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
+bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...)
+{
+	va_list args;
+	bool expected = false;
+
+	if (!__atomic_compare_exchange_n(&vm->is_ending, &expected, true, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return false;
+	vm->is_ok = is_ok;
+	vm->ended_at = rdtsc();
+	va_start(args, fmt);
+	fmt_vsnprintf(vm->reason, sizeof(vm->reason), fmt, args);
+	va_end(args);
+	__atomic_store_n(&vm->has_ended, true, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
+	vm_machine.on_end();
+	return true;
+}
+
+void vm_check_halted(struct vm *vm)
+{
+	bool is_waiting_for_startup = true;
+
+	for (uint32_t i = 0; i < vm->params.vcpus; i++) {
+		struct vcpu *vcpu = vm->vcpu[i];
+		uint32_t activity = __atomic_load_n(&vcpu->activity, __ATOMIC_SEQ_CST);
+
+		if (activity == VCPU_ACTIVE ||
+		    (activity == VCPU_HALTED &&
+		     __atomic_load_n(&vcpu->is_interrupt_open, __ATOMIC_SEQ_CST)) ||
+		    (__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST) & ~(uint32_t)VCPU_REQ_EVENT))
+			return;
+		is_waiting_for_startup &= activity == VCPU_WAIT_FOR_STARTUP;
+	}
+	if (platform_has_nmi_source(vm))
+		return;
+	vm_end(vm, vm->params.is_halt_ok, "halted: %s",
+	       is_waiting_for_startup ? "all vCPUs wait for a SIPI that nobody can send" :
+					"HLT with interrupts disabled, and nothing can wake it");
+}
