@@ -1,0 +1,102 @@
+/* What the boot modules and their command lines ask for: the words of the hypervisor and of each
+ * VM. The grammar is in docs/guests.md. Pure. */
+#ifndef LOADER_CONFIG_H
+#define LOADER_CONFIG_H
+
+#include "lib/types.h"
+
+#define CONFIG_VMS_MAX     64
+#define CONFIG_MODULES_MAX 16
+#define CONFIG_NAME_MAX    32
+#define CONFIG_ERROR_MAX   256
+#define CONFIG_ERRORS_MAX  8
+
+/* A boot module, wherever the boot loader put it. */
+struct boot_module {
+	const char *cmdline; /* terminated */
+	const uint8_t *data;
+	uint64_t size;
+};
+
+enum image_format {
+	FORMAT_AUTO,
+	FORMAT_FLAT,
+	FORMAT_ELF64,
+	FORMAT_PVH,
+	FORMAT_BZIMAGE,
+	FORMAT_MULTIBOOT1,
+	FORMAT_MULTIBOOT2,
+};
+
+struct vm_module {
+	const struct boot_module *module;
+	const char *string; /* what stands behind `--`, or "" */
+};
+
+struct vm_config {
+	char name[CONFIG_NAME_MAX];
+	const struct boot_module *kernel; /* NULL only together with an error */
+	const struct boot_module *initrd; /* or NULL */
+	struct vm_module module[CONFIG_MODULES_MAX];
+	uint32_t module_count;
+	const char *append; /* the guest's command line: what stands behind `--` of the kernel */
+	uint64_t mem;       /* bytes; mem=, default 128M; a multiple of 4096 */
+	uint32_t vcpus;     /* vcpus=, default 1 */
+	uint32_t pin_count; /* pin=CPU,CPU: vCPU i runs on pin[i % pin_count] only; 0: anywhere */
+	uint32_t pin[MAX_VM_VCPUS];
+	enum image_format format; /* format= */
+	uint64_t flat_address; /* address=, for flat images; default 0x100000, real mode 0x7c00 */
+	uint8_t flat_mode;     /* mode=real|32|64, for flat images; 16, 32 or 64; default 64 */
+	uint32_t exit_ok;      /* exit-ok=VALUE, default 0 */
+	bool is_halt_ok;       /* on-halt=ok|fail */
+	bool is_background;    /* background */
+	bool is_reset_ok;      /* on-reset=ok|fail, default ok: the guest asked for a reboot */
+	uint64_t slice_us;     /* slice_us=, 0: the hypervisor's */
+	const char *cpuid; /* cpuid=-name,... as written, or NULL; NOT terminated: see cpuid_len */
+	size_t cpuid_len;
+	bool is_kvm_off; /* kvm=off */
+	/* The first thing that is wrong with this VM, naming it and the remedy; "" when nothing is.
+	 */
+	char error[CONFIG_ERROR_MAX];
+};
+
+/* The hypervisor's own words, with their defaults. */
+struct hv_options {
+	uint64_t slice_us;                /* slice_us=10000 */
+	uint64_t halt_poll_ns;            /* 200000 */
+	uint32_t halt_poll_ns_grow;       /* 2 */
+	uint64_t halt_poll_ns_grow_start; /* 10000 */
+	uint32_t halt_poll_ns_shrink;     /* 0 */
+	uint32_t cpus;                    /* cpus=N: use at most so many pCPUs; 0: all */
+	uint16_t console_port;            /* console=0x3f8|com1..com4|none (0) */
+	uint8_t log_level;                /* loglevel=error|warn|info|debug: enum log_level */
+	bool is_mitigations_off;          /* mitigations=off */
+	bool is_switch_eager;             /* switch=eager|lazy */
+	bool is_vid_off;          /* vid=off: no virtual-interrupt delivery though the CPU has it */
+	bool is_guest_rdrand_off; /* rdrand=off: RDRAND and RDSEED hidden from all guests */
+	uint8_t end;              /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
+};
+
+enum hv_end { HV_END_POWEROFF, HV_END_RESET, HV_END_HALT, HV_END_BOCHS, HV_END_DEBUG_EXIT };
+
+struct config {
+	struct hv_options options;
+	uint32_t vm_count;
+	struct vm_config vm[CONFIG_VMS_MAX];
+	/* What is wrong with the whole: unknown hypervisor words, modules without vm=, no modules.
+	 */
+	uint32_t error_count; /* how many stand in `error` */
+	uint32_t more_errors; /* how many more there were */
+	char error[CONFIG_ERRORS_MAX][CONFIG_ERROR_MAX];
+};
+
+/* The guest that `format=` names, and how messages call it. */
+const char *image_format_name(enum image_format format);
+
+/* Parses the hypervisor's command line and all modules'. Never fails: what is wrong stands in the
+ * errors, and nothing else is lost. The strings are kept by reference. `pcpus` is how many there
+ * are (for pin=). */
+void config_parse(struct config *config, const char *cmdline, const struct boot_module *modules,
+		  uint32_t module_count, uint32_t pcpus);
+
+#endif

@@ -1,0 +1,81 @@
+/* What the loaders of all formats share: the image that is being put into guest memory, who has
+ * which piece of that memory, and how an error is told. Pure; for loader/ only. */
+#ifndef LOADER_IMAGE_H
+#define LOADER_IMAGE_H
+
+#include "loader/load.h"
+
+/* Pieces of one guest's memory: the fixed ones, segments, initrd, modules. */
+#define IMAGE_CLAIMS_MAX   64
+/* Loadable segments of one ELF file. */
+#define IMAGE_SEGMENTS_MAX 32
+
+struct image_claim {
+	uint64_t base, len;
+	const char *what; /* "the kernel", "the page tables" */
+};
+
+struct image {
+	const struct vm_config *config;
+	const struct guest_shape *shape;
+	const struct gmem *gmem;
+	struct guest_entry *entry;
+	const uint8_t *data; /* the kernel's file: untrusted bytes */
+	uint64_t size;       /* not 0 */
+	uint32_t claim_count;
+	struct image_claim claim[IMAGE_CLAIMS_MAX];
+	char *error;
+	size_t error_size;
+};
+
+/* Writes "vm 'NAME': ..." as the error and returns `err`, a negative errno. */
+int image_fail(struct image *image, int err, const char *fmt, ...) __printf_like(3, 4) __cold;
+
+/* Reserves [base, base+len), len > 0, for `what`: it must be RAM that the guest's memory map calls
+ * RAM, and nobody else's. 0; or -EINVAL with the error written. */
+int __must_check image_claim(struct image *image, uint64_t base, uint64_t len, const char *what);
+
+/* Finds and reserves the highest page-aligned place for `len` bytes, len > 0, at or above 1 MiB and
+ * below `limit` in the RAM below 4 GiB. 0; or -ENOSPC with the error written. */
+int __must_check image_claim_high(struct image *image, uint64_t len, uint64_t limit,
+				  const char *what, uint64_t *base);
+
+/* gmem_write and gmem_zero, with the error written when they fail. */
+int __must_check image_write(struct image *image, uint64_t to, const void *from, uint64_t len);
+int __must_check image_zero(struct image *image, uint64_t to, uint64_t len);
+
+/* Copies the initrd, if there is one, to the highest place below `limit`. `*base` and `*len` are 0
+ * without one. */
+int __must_check image_put_initrd(struct image *image, uint64_t limit, uint64_t *base,
+				  uint64_t *len);
+
+/* Refuses an initrd, or modules, that `what` ("a flat image") has no way to be told of. */
+int __must_check image_refuse_initrd(struct image *image, const char *what);
+int __must_check image_refuse_modules(struct image *image, const char *what);
+
+/* One row of the guest's memory map, with E820 types. */
+struct memory_map_row {
+	uint64_t base, len;
+	uint32_t type;
+};
+#define MEMORY_MAP_MAX 4
+
+/* Fills `row` for the guest's shape; how many rows there are. */
+uint32_t memory_map(const struct guest_shape *shape, struct memory_map_row row[MEMORY_MAP_MAX]);
+
+/* The loaders, one a format. 0; or a negative errno with the error written. */
+int __must_check load_flat(struct image *image);
+int __must_check load_elf64(struct image *image);
+int __must_check load_pvh(struct image *image);
+int __must_check load_bzimage(struct image *image);
+
+/* Is the file of this format, as far as its magic says? */
+bool is_bzimage(const struct image *image);
+bool is_elf(const struct image *image);
+bool is_elf64(const struct image *image);
+bool is_multiboot1(const struct image *image);
+bool is_multiboot2(const struct image *image);
+/* An ELF file with the PVH note. May leave an error of a defective ELF file behind. */
+bool is_pvh(struct image *image);
+
+#endif

@@ -1,0 +1,55 @@
+/* The fixed places in a guest's low memory that the loader fills; docs/guests.md has the table too.
+ * Pure; for loader/ only. */
+#ifndef LOADER_LOWMEM_H
+#define LOADER_LOWMEM_H
+
+#include "loader/image.h"
+
+/* clang-format off */
+/* address          what                                                      there for
+ * 0x00000-0x00fff  zero: real-mode vectors, BIOS data; the real-mode stack   all; mode 16 keeps it
+ * 0x01000-0x01fff  GDT: 0x08 code of the other mode, 0x10 code (32-bit in
+ *                  mode 32, 64-bit in mode 64), 0x18 data; all flat          modes 32, 64
+ * 0x02000-0x02fff  PML4                                                      mode 64
+ * 0x03000-0x03fff  PDPT                                                      mode 64
+ * 0x04000-0x07fff  four page directories: the first 4 GiB mapped to
+ *                  themselves, writable, 2 MiB pages                         mode 64
+ * 0x08000-0x08fff  boot_params; or hvm_start_info, its module list at
+ *                  0x8100, its memory map at 0x8800                          bzImage; PVH
+ * 0x09000-0x09fff  the command line, terminated                              modes 32, 64
+ * 0x0a000-0x0dfff  the strings of modules                                    PVH
+ * 0x70000-0x7ffff  the stack, from 0x80000 down                              flat, ELF64
+ * 0xa0000-0xfffff  reserved in the memory map; ACPI tables from 0xe0000 on   all
+ *
+ * An image must not lie on what its own start has there. All but the ACPI tables is RAM that the
+ * guest may use for other things as soon as it no longer needs them. */
+/* clang-format on */
+#define LOWMEM_GDT          0x1000u
+#define LOWMEM_PML4         0x2000u
+#define LOWMEM_PDPT         0x3000u
+#define LOWMEM_PD           0x4000u
+#define LOWMEM_INFO         0x8000u
+#define LOWMEM_CMDLINE      0x9000u
+#define LOWMEM_STRINGS      0xa000u
+#define LOWMEM_STRINGS_SIZE 0x4000u
+#define LOWMEM_STACK        0x70000u
+#define LOWMEM_STACK_TOP    0x80000u
+#define LOWMEM_REAL_STACK   0x1000u
+#define GUEST_HOLE_BASE     0xa0000u
+#define GUEST_HOLE_END      0x100000u
+
+/* Linux's __BOOT_CS and __BOOT_DS; the same for all formats. */
+#define LOWMEM_CS 0x10u
+#define LOWMEM_DS 0x18u
+
+/* Reserves and fills what mode 32 or 64 has: GDT, page tables, the command line. Sets the entry's
+ * mode, cr3, GDT and selectors. `format`: what the guest is told to be; `cmdline_max`: the longest
+ * command line, without its terminator, that the guest takes. */
+int __must_check lowmem_build(struct image *image, uint8_t mode, const char *format,
+			      uint32_t cmdline_max);
+
+/* Reserves the stack and sets the registers that flat and ELF64 images start with: RSP, RDI the
+ * command line, RSI the bytes of RAM. After lowmem_build. */
+int __must_check lowmem_build_stack(struct image *image);
+
+#endif

@@ -1,0 +1,170 @@
+/* The words of the hypervisor and of a VM, a row each, and their defaults. */
+#include "loader/options.h"
+#include "lib/log.h"
+#include "lib/string.h"
+
+#define CHOICES(...)                                                                               \
+	(const struct word_choice[])                                                               \
+	{                                                                                          \
+		__VA_ARGS__,                                                                       \
+		{                                                                                  \
+			NULL, 0                                                                    \
+		}                                                                                  \
+	}
+
+/* Slices between what an exit costs a few hundred times over and what a person notices. */
+#define SLICE_US_MIN 10
+#define SLICE_US_MAX 10000000
+#define POLL_NS_MAX  1000000000
+#define MEM_MAX      GIB(16384)
+
+static bool parse_console(void *target, struct span value)
+{
+	static const struct word_choice ports[] = {
+	    {"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}, {"none", 0}};
+	struct hv_options *options = target;
+	uint64_t port;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		if (span_is(value, ports[i].name)) {
+			options->console_port = (uint16_t)ports[i].value;
+			return true;
+		}
+	}
+	/* The eight ports of a 16550. */
+	if (parse_u64(value.text, value.len, false, &port) || !port || port > 0xfff8)
+		return false;
+	options->console_port = (uint16_t)port;
+	return true;
+}
+
+#define HV(word, field) .name = word, WORD_FIELD(struct hv_options, field)
+
+const struct word_rule hv_word_rules[] = {
+    {HV("slice_us", slice_us), .kind = WORD_NUMBER, .min = SLICE_US_MIN, .max = SLICE_US_MAX,
+     .takes = "microseconds, 10 to 10000000"},
+    {HV("halt_poll_ns", halt_poll_ns), .kind = WORD_NUMBER, .max = POLL_NS_MAX,
+     .takes = "nanoseconds, 0 (no polling) to 1000000000"},
+    {HV("halt_poll_ns_grow", halt_poll_ns_grow), .kind = WORD_NUMBER, .max = 1000,
+     .takes = "a factor, 0 (never grows) to 1000"},
+    {HV("halt_poll_ns_grow_start", halt_poll_ns_grow_start), .kind = WORD_NUMBER,
+     .max = POLL_NS_MAX, .takes = "nanoseconds, 0 to 1000000000"},
+    {HV("halt_poll_ns_shrink", halt_poll_ns_shrink), .kind = WORD_NUMBER, .max = 1000,
+     .takes = "a divisor, 0 (to zero at once) to 1000"},
+    {HV("cpus", cpus), .kind = WORD_NUMBER, .min = 1, .max = MAX_PCPUS,
+     .takes = "how many CPUs to use at most, 1 to 64"},
+    {.name = "console",
+     .kind = WORD_PARSED,
+     .parse = parse_console,
+     .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, or none"},
+    {HV("loglevel", log_level), .kind = WORD_CHOICE,
+     .choices = CHOICES({"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO},
+			{"debug", LOG_DEBUG}),
+     .takes = "error, warn, info or debug"},
+    {HV("mitigations", is_mitigations_off), .kind = WORD_CHOICE,
+     .choices = CHOICES({"off", 1}, {"on", 0}), .takes = "on or off"},
+    {HV("switch", is_switch_eager), .kind = WORD_CHOICE,
+     .choices = CHOICES({"eager", 1}, {"lazy", 0}), .takes = "eager or lazy"},
+    {HV("vid", is_vid_off), .kind = WORD_CHOICE, .choices = CHOICES({"off", 1}, {"on", 0}),
+     .takes = "on or off"},
+    {HV("rdrand", is_guest_rdrand_off), .kind = WORD_CHOICE,
+     .choices = CHOICES({"off", 1}, {"on", 0}), .takes = "on or off"},
+    {HV("end", end), .kind = WORD_CHOICE,
+     .choices =
+	 CHOICES({"poweroff", HV_END_POWEROFF}, {"reset", HV_END_RESET}, {"halt", HV_END_HALT},
+		 {"bochs", HV_END_BOCHS}, {"debug-exit", HV_END_DEBUG_EXIT}),
+     .takes = "poweroff, reset, halt, bochs or debug-exit"},
+};
+const uint32_t hv_word_rule_count = ARRAY_SIZE(hv_word_rules);
+
+void hv_options_set_defaults(struct hv_options *options)
+{
+	*options = (struct hv_options){
+	    .slice_us = 10000,
+	    .halt_poll_ns = 200000,
+	    .halt_poll_ns_grow = 2,
+	    .halt_poll_ns_grow_start = 10000,
+	    .halt_poll_ns_shrink = 0,
+	    .console_port = 0x3f8,
+	    .log_level = LOG_INFO,
+	    .end = HV_END_POWEROFF,
+	};
+}
+
+static bool parse_pin(void *target, struct span value)
+{
+	struct vm_config *vm = target;
+	const char *p = value.text, *end = value.text + value.len;
+
+	while (vm->pin_count < MAX_VM_VCPUS) {
+		const char *comma = memchr(p, ',', (size_t)(end - p));
+		const char *stop = comma ? comma : end;
+		uint64_t cpu;
+
+		if (parse_u64(p, (size_t)(stop - p), false, &cpu) || cpu > UINT32_MAX)
+			return false;
+		vm->pin[vm->pin_count++] = (uint32_t)cpu;
+		if (!comma)
+			return true;
+		p = comma + 1;
+	}
+	return false;
+}
+
+static bool parse_cpuid(void *target, struct span value)
+{
+	struct vm_config *vm = target;
+
+	vm->cpuid = value.text;
+	vm->cpuid_len = value.len;
+	return value.len > 0;
+}
+
+#define VM(word, field) .name = word, WORD_FIELD(struct vm_config, field)
+
+const struct word_rule vm_word_rules[] = {
+    {VM("mem", mem), .kind = WORD_SIZE, .min = MIB(1), .max = MEM_MAX,
+     .takes = "a size such as 256M, at least 1M"},
+    {VM("vcpus", vcpus), .kind = WORD_NUMBER, .min = 1, .max = MAX_VM_VCPUS, .takes = "1 to 16"},
+    {.name = "pin",
+     .kind = WORD_PARSED,
+     .parse = parse_pin,
+     .takes = "up to 16 CPU numbers such as 0,1"},
+    {VM("format", format), .kind = WORD_CHOICE,
+     .choices = CHOICES({"auto", FORMAT_AUTO}, {"flat", FORMAT_FLAT}, {"elf64", FORMAT_ELF64},
+			{"pvh", FORMAT_PVH}, {"bzimage", FORMAT_BZIMAGE},
+			{"multiboot1", FORMAT_MULTIBOOT1}, {"multiboot2", FORMAT_MULTIBOOT2}),
+     .takes = "auto, flat, elf64, pvh, bzimage, multiboot1 or multiboot2"},
+    {VM("address", flat_address), .kind = WORD_SIZE, .max = VM_FLAT_ADDRESS_UNSET - 1,
+     .takes = "an address such as 0x100000 or 1M"},
+    {VM("mode", flat_mode), .kind = WORD_CHOICE,
+     .choices = CHOICES({"real", 16}, {"32", 32}, {"64", 64}), .takes = "real, 32 or 64"},
+    {VM("exit-ok", exit_ok), .kind = WORD_NUMBER, .max = UINT32_MAX,
+     .takes = "the value that a good end writes to port 0xf4, such as 0"},
+    {VM("on-halt", is_halt_ok), .kind = WORD_CHOICE, .choices = CHOICES({"ok", 1}, {"fail", 0}),
+     .takes = "ok or fail"},
+    {VM("on-reset", is_reset_ok), .kind = WORD_CHOICE, .choices = CHOICES({"ok", 1}, {"fail", 0}),
+     .takes = "ok or fail"},
+    {VM("background", is_background), .kind = WORD_FLAG, .max = 1},
+    {VM("slice_us", slice_us), .kind = WORD_NUMBER, .min = SLICE_US_MIN, .max = SLICE_US_MAX,
+     .takes = "microseconds, 10 to 10000000"},
+    {.name = "cpuid",
+     .kind = WORD_PARSED,
+     .parse = parse_cpuid,
+     .takes = "features to hide, as /proc/cpuinfo names them, such as -x2apic,-avx"},
+    {VM("kvm", is_kvm_off), .kind = WORD_CHOICE, .choices = CHOICES({"off", 1}, {"on", 0}),
+     .takes = "on or off"},
+};
+const uint32_t vm_word_rule_count = ARRAY_SIZE(vm_word_rules);
+
+void vm_config_set_defaults(struct vm_config *vm)
+{
+	*vm = (struct vm_config){
+	    .append = "",
+	    .mem = MIB(128),
+	    .vcpus = 1,
+	    .format = FORMAT_AUTO,
+	    .flat_address = VM_FLAT_ADDRESS_UNSET,
+	    .is_reset_ok = true,
+	};
+}

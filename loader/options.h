@@ -1,0 +1,20 @@
+/* The tables of words: the hypervisor's own and those of a VM's kernel module. For loader/ only. */
+#ifndef LOADER_OPTIONS_H
+#define LOADER_OPTIONS_H
+
+#include "loader/config.h"
+#include "loader/words.h"
+
+/* Targets: struct hv_options and struct vm_config. At most 32 each. */
+extern const struct word_rule hv_word_rules[];
+extern const uint32_t hv_word_rule_count;
+extern const struct word_rule vm_word_rules[];
+extern const uint32_t vm_word_rule_count;
+
+/* `flat_address` until address= or the default for `flat_mode` (0 until mode=) is known. */
+#define VM_FLAT_ADDRESS_UNSET UINT64_MAX
+
+void hv_options_set_defaults(struct hv_options *options);
+void vm_config_set_defaults(struct vm_config *vm);
+
+#endif
