@@ -1,0 +1,275 @@
+/* The exit table: a row for each exit reason that the controls can produce, and the short handlers. */
+#include "cpu/insn.h"
+#include "guest/hypercall.h"
+#include "guest/msr.h"
+#include "guest/vcpu_arch.h"
+#include "lib/printf.h"
+#include "vmx/vmx.h"
+
+#define RFLAGS_TF BIT(8)
+
+/* Exceptions that handlers raise. */
+enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_AC = 17 };
+
+/* Past an instruction of `length` bytes: the only place where RIP advances. Ends blocking by STI and MOV SS, which
+ * lasts one instruction, and lets a single-step trap come that the instruction would have had
+ * ('Single-Stepping'). */
+void vmx_advance_rip(struct vmx_vcpu *v, uint64_t length)
+{
+	uint64_t rip = vmread(GUEST_RIP), blocking = vmread(GUEST_INTERRUPTIBILITY_STATE);
+
+	v->vcpu.exit_log[(v->vcpu.exit_log_next - 1) % VCPU_EXIT_LOG].rip = rip;
+	vmwrite(GUEST_RIP, rip + length);
+	if (unlikely(blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)))
+		vmwrite(GUEST_INTERRUPTIBILITY_STATE,
+			blocking & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+	if (unlikely(vmx_rflags(v) & RFLAGS_TF))
+		vmwrite(GUEST_PENDING_DEBUG_EXCEPTIONS,
+			vmread(GUEST_PENDING_DEBUG_EXCEPTIONS) | BIT(14));
+}
+
+enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...)
+{
+	char reason[VM_REASON_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+	if (vm_end(v->vcpu.vm, false, "%s", reason))
+		vmx_report(v);
+	return EXIT_STOP;
+}
+
+static enum exit_verdict inject_fault(struct vmx_vcpu *v, uint8_t vector)
+{
+	vcpu_arch_inject_exception(&v->vcpu, vector, vector == VECTOR_GP, 0);
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict handle_undefined(struct vmx_vcpu *v)
+{
+	return inject_fault(v, VECTOR_UD);
+}
+
+static enum exit_verdict handle_general_protection(struct vmx_vcpu *v)
+{
+	return inject_fault(v, VECTOR_GP);
+}
+
+static enum exit_verdict handle_nothing(struct vmx_vcpu *v)
+{
+	(void)v;
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict handle_skip(struct vmx_vcpu *v)
+{
+	(void)v;
+	return EXIT_SKIP;
+}
+
+static enum exit_verdict handle_unexpected(struct vmx_vcpu *v)
+{
+	return vmx_end_vm(v, "exit '%s', which the guest should not be able to cause; qualification 0x%lx",
+			  vcpu_arch_exit_name(v->exit_reason & 0xffff), vmread(EXIT_QUALIFICATION));
+}
+
+/* #DB and #AC: intercepted against endless delivery, given to the guest once. */
+static enum exit_verdict handle_exception(struct vmx_vcpu *v)
+{
+	uint32_t info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
+	uint8_t vector = info & INTR_INFO_VECTOR;
+
+	switch (vector) {
+	case VECTOR_DB: {
+		/* The qualification has what DR6 would get; DR7.GD is cleared as delivery does. */
+		const uint64_t causes = 0x600f;
+		uint64_t found = vmread(EXIT_QUALIFICATION) & causes;
+
+		write_dr6((read_dr6() & ~(uint64_t)0xf) | found);
+		vmwrite(GUEST_DR7, vmread(GUEST_DR7) & ~(uint64_t)BIT(13));
+		if ((info & INTR_INFO_TYPE) == INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION)
+			vmx_inject(v, VECTOR_DB | INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION, 0,
+				   (uint32_t)vmread(EXIT_INSTRUCTION_LENGTH));
+		else
+			vmx_inject(v, VECTOR_DB | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
+		return EXIT_RESUME;
+	}
+	case VECTOR_AC:
+		vmx_inject(v, VECTOR_AC | INTR_TYPE_HARDWARE_EXCEPTION | INTR_INFO_ERROR_CODE, 0, 0);
+		return EXIT_RESUME;
+	default:
+		return handle_unexpected(v);
+	}
+}
+
+static enum exit_verdict handle_triple_fault(struct vmx_vcpu *v)
+{
+	return vmx_end_vm(v, "triple fault at RIP 0x%lx", vmread(GUEST_RIP));
+}
+
+static enum exit_verdict handle_task_switch(struct vmx_vcpu *v)
+{
+	return vmx_end_vm(v,
+			  "task switch to selector 0x%lx: Carousel does not emulate hardware task switches",
+			  vmread(EXIT_QUALIFICATION) & 0xffff);
+}
+
+/* The window is open: look again. The control is switched off by the next evaluation. */
+static enum exit_verdict handle_window(struct vmx_vcpu *v)
+{
+	__atomic_fetch_or(&v->vcpu.requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict handle_preemption_timer(struct vmx_vcpu *v)
+{
+	v->sync_at = 0;
+	return EXIT_RESUME;
+}
+
+static enum exit_verdict handle_cpuid(struct vmx_vcpu *v)
+{
+	uint64_t *gpr = v->vcpu.regs.gpr;
+	struct cpuid_regs r =
+		cpuid_lookup(&v->vcpu.cpuid, (uint32_t)gpr[GPR_RAX], (uint32_t)gpr[GPR_RCX]);
+
+	gpr[GPR_RAX] = r.eax;
+	gpr[GPR_RBX] = r.ebx;
+	gpr[GPR_RCX] = r.ecx;
+	gpr[GPR_RDX] = r.edx;
+	return EXIT_SKIP;
+}
+
+static enum exit_verdict handle_hlt(struct vmx_vcpu *v)
+{
+	(void)v;
+	return EXIT_HALT;
+}
+
+static enum exit_verdict handle_vmcall(struct vmx_vcpu *v)
+{
+	hypercall(&v->vcpu);
+	return EXIT_SKIP;
+}
+
+static enum exit_verdict handle_rdmsr(struct vmx_vcpu *v)
+{
+	uint64_t *gpr = v->vcpu.regs.gpr, value;
+
+	if (msr_read(&v->vcpu, (uint32_t)gpr[GPR_RCX], &value))
+		return inject_fault(v, VECTOR_GP);
+	gpr[GPR_RAX] = (uint32_t)value;
+	gpr[GPR_RDX] = value >> 32;
+	return EXIT_SKIP;
+}
+
+static enum exit_verdict handle_wrmsr(struct vmx_vcpu *v)
+{
+	uint64_t *gpr = v->vcpu.regs.gpr;
+	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+
+	if (msr_write(&v->vcpu, (uint32_t)gpr[GPR_RCX], value))
+		return inject_fault(v, VECTOR_GP);
+	return EXIT_SKIP;
+}
+
+static enum exit_verdict handle_ept_misconfiguration(struct vmx_vcpu *v)
+{
+	return vmx_end_vm(v, "EPT misconfiguration at guest-physical 0x%lx (a defect of Carousel)",
+			  vmread(GUEST_PHYSICAL_ADDRESS));
+}
+
+#define ROW(number, sdm_name, handler) [number] = {.name = (sdm_name), .handle = (handler)}
+/* Reasons that can interrupt the delivery of an event. */
+#define ROW_V(number, sdm_name, handler)                                                           \
+	[number] = {.name = (sdm_name), .handle = (handler), .may_interrupt_delivery = true}
+
+const struct exit_row vmx_exit_table[EXIT_REASONS] = {
+	ROW_V(EXIT_REASON_EXCEPTION_NMI, "exception or NMI", handle_exception),
+	ROW_V(EXIT_REASON_EXTERNAL_INTERRUPT, "external interrupt", handle_nothing),
+	ROW_V(EXIT_REASON_TRIPLE_FAULT, "triple fault", handle_triple_fault),
+	ROW_V(EXIT_REASON_INIT_SIGNAL, "INIT signal", handle_unexpected),
+	ROW_V(EXIT_REASON_SIPI_SIGNAL, "start-up IPI", handle_unexpected),
+	ROW_V(5, "I/O system-management interrupt", handle_unexpected),
+	ROW_V(6, "other system-management interrupt", handle_unexpected),
+	ROW_V(EXIT_REASON_INTERRUPT_WINDOW, "interrupt window", handle_window),
+	ROW_V(EXIT_REASON_NMI_WINDOW, "NMI window", handle_window),
+	ROW_V(EXIT_REASON_TASK_SWITCH, "task switch", handle_task_switch),
+	ROW(EXIT_REASON_CPUID, "CPUID", handle_cpuid),
+	ROW(11, "GETSEC", handle_undefined),
+	ROW(EXIT_REASON_HLT, "HLT", handle_hlt),
+	ROW(EXIT_REASON_INVD, "INVD", handle_skip),
+	ROW(EXIT_REASON_INVLPG, "INVLPG", handle_unexpected),
+	ROW(EXIT_REASON_RDPMC, "RDPMC", handle_general_protection),
+	ROW(EXIT_REASON_RDTSC, "RDTSC", handle_unexpected),
+	ROW_V(17, "RSM", handle_unexpected),
+	ROW(EXIT_REASON_VMCALL, "VMCALL", handle_vmcall),
+	ROW(EXIT_REASON_VMCLEAR, "VMCLEAR", handle_undefined),
+	ROW(EXIT_REASON_VMLAUNCH, "VMLAUNCH", handle_undefined),
+	ROW(EXIT_REASON_VMPTRLD, "VMPTRLD", handle_undefined),
+	ROW(EXIT_REASON_VMPTRST, "VMPTRST", handle_undefined),
+	ROW(EXIT_REASON_VMREAD, "VMREAD", handle_undefined),
+	ROW(EXIT_REASON_VMRESUME, "VMRESUME", handle_undefined),
+	ROW(EXIT_REASON_VMWRITE, "VMWRITE", handle_undefined),
+	ROW(EXIT_REASON_VMOFF, "VMXOFF", handle_undefined),
+	ROW(EXIT_REASON_VMON, "VMXON", handle_undefined),
+	ROW(EXIT_REASON_CR_ACCESS, "control-register access", vmx_handle_cr_access),
+	ROW(EXIT_REASON_DR_ACCESS, "MOV DR", handle_unexpected),
+	ROW(EXIT_REASON_IO_INSTRUCTION, "I/O instruction", vmx_handle_io),
+	ROW(EXIT_REASON_MSR_READ, "RDMSR", handle_rdmsr),
+	ROW(EXIT_REASON_MSR_WRITE, "WRMSR", handle_wrmsr),
+	ROW_V(EXIT_REASON_INVALID_STATE, "VM-entry failure: invalid guest state", handle_unexpected),
+	ROW_V(EXIT_REASON_MSR_LOAD_FAIL, "VM-entry failure: MSR loading", handle_unexpected),
+	ROW_V(35, "reserved", handle_unexpected),
+	ROW(EXIT_REASON_MWAIT_INSTRUCTION, "MWAIT", handle_undefined),
+	ROW_V(EXIT_REASON_MONITOR_TRAP_FLAG, "monitor trap flag", handle_unexpected),
+	ROW_V(38, "reserved", handle_unexpected),
+	ROW(EXIT_REASON_MONITOR_INSTRUCTION, "MONITOR", handle_undefined),
+	ROW(EXIT_REASON_PAUSE_INSTRUCTION, "PAUSE", handle_skip),
+	ROW_V(EXIT_REASON_MCE_DURING_VMENTRY, "machine check during VM entry", handle_unexpected),
+	ROW_V(42, "reserved", handle_unexpected),
+	ROW_V(EXIT_REASON_TPR_BELOW_THRESHOLD, "TPR below threshold", handle_unexpected),
+	ROW_V(EXIT_REASON_APIC_ACCESS, "APIC access", handle_unexpected),
+	ROW_V(EXIT_REASON_EOI_INDUCED, "virtualized EOI", handle_unexpected),
+	ROW_V(EXIT_REASON_GDTR_IDTR, "access to GDTR or IDTR", handle_unexpected),
+	ROW_V(EXIT_REASON_LDTR_TR, "access to LDTR or TR", handle_unexpected),
+	ROW_V(EXIT_REASON_EPT_VIOLATION, "EPT violation", vmx_handle_ept_violation),
+	ROW_V(EXIT_REASON_EPT_MISCONFIG, "EPT misconfiguration", handle_ept_misconfiguration),
+	ROW(EXIT_REASON_INVEPT, "INVEPT", handle_undefined),
+	ROW(EXIT_REASON_RDTSCP, "RDTSCP", handle_undefined),
+	ROW_V(EXIT_REASON_PREEMPTION_TIMER, "preemption timer", handle_preemption_timer),
+	ROW(EXIT_REASON_INVVPID, "INVVPID", handle_undefined),
+	ROW(EXIT_REASON_WBINVD, "WBINVD", handle_skip),
+	ROW(EXIT_REASON_XSETBV, "XSETBV", vmx_handle_xsetbv),
+	ROW_V(EXIT_REASON_APIC_WRITE, "APIC write", handle_unexpected),
+	ROW(EXIT_REASON_RDRAND, "RDRAND", handle_undefined),
+	ROW(EXIT_REASON_INVPCID, "INVPCID", handle_undefined),
+	ROW(EXIT_REASON_VMFUNC, "VMFUNC", handle_undefined),
+	ROW(EXIT_REASON_ENCLS, "ENCLS", handle_undefined),
+	ROW(EXIT_REASON_RDSEED, "RDSEED", handle_undefined),
+	ROW_V(EXIT_REASON_PML_FULL, "page-modification log full", handle_unexpected),
+	ROW(EXIT_REASON_XSAVES, "XSAVES", handle_undefined),
+	ROW(EXIT_REASON_XRSTORS, "XRSTORS", handle_undefined),
+	ROW(65, "PCONFIG", handle_undefined),
+	ROW_V(66, "SPP-related event", handle_unexpected),
+	ROW(EXIT_REASON_UMWAIT, "UMWAIT", handle_undefined),
+	ROW(EXIT_REASON_TPAUSE, "TPAUSE", handle_undefined),
+	ROW(69, "LOADIWKEY", handle_undefined),
+};
+
+uint32_t vcpu_arch_exit_reasons(void)
+{
+	return EXIT_REASONS;
+}
+
+const char *vcpu_arch_exit_name(uint32_t reason)
+{
+	return reason < EXIT_REASONS ? vmx_exit_table[reason].name : "unknown";
+}
+
+uint64_t vcpu_arch_exit_count(const struct vcpu *vcpu, uint32_t reason)
+{
+	return container_of(vcpu, struct vmx_vcpu, vcpu)->exits[reason];
+}

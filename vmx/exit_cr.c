@@ -1,0 +1,202 @@
+/* Control registers: moves to CR0 and CR4 that change a bit which the hypervisor owns, CR8, XSETBV.
+ *
+ * Owned in CR0: NE (VMX needs it 1), CD and NW (the guest's caching is EPT's business). Owned in CR4: VMXE and
+ * MCE (1 in reality), OSXSAVE and PKE (CPUID follows them), and every bit that the guest has not been told of.
+ * The guest sees its own values through the read shadows. */
+#include "cpu/insn.h"
+#include "guest/vcpu_arch.h"
+#include "lib/bitmap.h"
+#include "vmx/vmx.h"
+#include "vmx/cr.h"
+
+#define CR4_PAE_MASK (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)
+#define RFLAGS_VM    BIT(17)
+
+enum { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
+enum { VECTOR_GP = 13 };
+
+/* CR4 bits that the guest may set: those of its CPUID. */
+static uint64_t cr4_allowed(const struct vcpu *vcpu)
+{
+	const struct {
+		uint64_t cr4;
+		uint8_t leaf, reg, bit;
+	} by_cpuid[] = {
+		{CR4_VME | CR4_PVI, 1, 3, 1},  {CR4_TSD, 1, 3, 4},	    {CR4_DE, 1, 3, 2},
+		{CR4_PSE, 1, 3, 3},	       {CR4_PAE, 1, 3, 6},	    {CR4_MCE, 1, 3, 7},
+		{CR4_PGE, 1, 3, 13},	       {CR4_OSFXSR, 1, 3, 24},	    {CR4_OSXMMEXCPT, 1, 3, 25},
+		{CR4_PCIDE, 1, 2, 17},	       {CR4_OSXSAVE, 1, 2, 26},	    {CR4_FSGSBASE, 7, 1, 0},
+		{CR4_SMEP, 7, 1, 7},	       {CR4_SMAP, 7, 1, 20},	    {CR4_UMIP, 7, 2, 2},
+		{CR4_PKE, 7, 2, 3},
+	};
+	uint64_t allowed = CR4_PCE;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(by_cpuid); i++)
+		if (cpuid_has(&vcpu->cpuid, by_cpuid[i].leaf, 0, by_cpuid[i].reg, by_cpuid[i].bit))
+			allowed |= by_cpuid[i].cr4;
+	return allowed;
+}
+
+uint64_t vmx_cr4_owned(const struct vcpu *vcpu)
+{
+	return ~cr4_allowed(vcpu) | CR4_VMXE | CR4_OSXSAVE | CR4_PKE | CR4_MCE;
+}
+
+/* The four PDPTEs of PAE paging, loaded from CR3 by every MOV that can change them. False when one has a
+ * reserved bit set or lies outside RAM: #GP. */
+static bool load_pdptes(struct vmx_vcpu *v, uint64_t cr3)
+{
+	const uint64_t reserved = 0x1e6 | ~(BIT_ULL(52) - 1);
+	uint64_t pdpte[4];
+
+	if (gmem_read(&v->vcpu.vm->gmem, GPA(cr3 & 0xffffffe0u), pdpte, sizeof(pdpte)))
+		return false;
+	for (unsigned i = 0; i < 4; i++)
+		if ((pdpte[i] & 1) && (pdpte[i] & reserved))
+			return false;
+	vmwrite(GUEST_PDPTE0, pdpte[0]);
+	vmwrite(GUEST_PDPTE1, pdpte[1]);
+	vmwrite(GUEST_PDPTE2, pdpte[2]);
+	vmwrite(GUEST_PDPTE3, pdpte[3]);
+	return true;
+}
+
+static void set_lma(bool is_on)
+{
+	uint64_t efer = vmread(GUEST_IA32_EFER), entry = vmread(ENTRY_CONTROLS);
+
+	vmwrite(GUEST_IA32_EFER, is_on ? efer | EFER_LMA : efer & ~(uint64_t)EFER_LMA);
+	vmwrite(ENTRY_CONTROLS, is_on ? entry | ENTRY_IA32E_MODE_GUEST :
+					entry & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
+}
+
+/* MOV to CR0 ('Control Registers'): false for #GP. */
+static bool write_guest_cr0(struct vmx_vcpu *v, uint64_t value)
+{
+	uint64_t old = vmread(GUEST_CR0), cr4 = vmread(GUEST_CR4), efer = vmread(GUEST_IA32_EFER);
+	bool is_paging = value & CR0_PG, was_paging = old & CR0_PG;
+	uint64_t cs_l = vmread(GUEST_CS_ACCESS_RIGHTS) & BIT(13);
+
+	if (value >> 32)
+		return false;
+	if (is_paging && !(value & CR0_PE))
+		return false;
+	if ((value & CR0_NW) && !(value & CR0_CD))
+		return false;
+	if (is_paging && !was_paging && (efer & EFER_LME) && (!(cr4 & CR4_PAE) || cs_l))
+		return false;
+	if (!is_paging && was_paging && ((cr4 & CR4_PCIDE) || cs_l))
+		return false;
+	if (is_paging && !(efer & EFER_LME) && (cr4 & CR4_PAE) &&
+	    ((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(v, vmread(GUEST_CR3)))
+		return false;
+	if (is_paging != was_paging && (efer & EFER_LME))
+		set_lma(is_paging);
+	vmx_set_guest_cr0(value);
+	return true;
+}
+
+void vmx_set_guest_cr0(uint64_t value)
+{
+	vmwrite(CR0_READ_SHADOW, value | CR0_ET);
+	vmwrite(GUEST_CR0, vmx_fix_cr0(&vmx_machine.caps, (value | CR0_ET) & ~(CR0_CD | CR0_NW)));
+}
+
+void vmx_set_guest_cr4(struct vmx_vcpu *v, uint64_t value)
+{
+	vmwrite(CR4_READ_SHADOW, value);
+	vmwrite(GUEST_CR4, vmx_fix_cr4(&vmx_machine.caps, value | CR4_VMXE | CR4_MCE));
+	cpuid_update_osxsave(&v->vcpu.cpuid, value & CR4_OSXSAVE);
+	cpuid_update_ospke(&v->vcpu.cpuid, value & CR4_PKE);
+}
+
+static bool write_guest_cr4(struct vmx_vcpu *v, uint64_t value)
+{
+	uint64_t old = vmread(GUEST_CR4), cr0 = vmread(GUEST_CR0), efer = vmread(GUEST_IA32_EFER);
+
+	if (value & ~cr4_allowed(&v->vcpu))
+		return false;
+	if ((efer & EFER_LMA) && !(value & CR4_PAE))
+		return false;
+	if ((value & CR4_PCIDE) && !(old & CR4_PCIDE) &&
+	    (!(efer & EFER_LMA) || (vmread(GUEST_CR3) & 0xfff)))
+		return false;
+	if ((cr0 & CR0_PG) && !(efer & EFER_LMA) && (value & CR4_PAE) &&
+	    ((value ^ old) & CR4_PAE_MASK) && !load_pdptes(v, vmread(GUEST_CR3)))
+		return false;
+	vmx_set_guest_cr4(v, value);
+	/* What the TLB holds may no longer be what the new bits say ('MOV to CR4' invalidations). */
+	if (((value ^ old) & (CR4_PAE_MASK | CR4_PCIDE)) &&
+	    (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID))
+		invvpid(INVVPID_SINGLE_CONTEXT, v->vpid, 0);
+	return true;
+}
+
+enum exit_verdict vmx_handle_cr_access(struct vmx_vcpu *v)
+{
+	uint64_t qualification = vmread(EXIT_QUALIFICATION);
+	unsigned cr = qualification & 0xf, type = qualification >> 4 & 3;
+	unsigned reg = qualification >> 8 & 0xf;
+	uint64_t value = reg == GPR_RSP ? vmread(GUEST_RSP) : v->vcpu.regs.gpr[reg];
+	bool is_legal = false;
+
+	if (!(vmread(GUEST_IA32_EFER) & EFER_LMA))
+		value = (uint32_t)value;
+	if (type == CR_MOV_TO && cr == 0) {
+		is_legal = write_guest_cr0(v, value);
+	} else if (type == CR_MOV_TO && cr == 4) {
+		is_legal = write_guest_cr4(v, value);
+	} else if (type == CR_MOV_TO && cr == 8) {
+		is_legal = value <= 0xf;
+		if (is_legal)
+			lapic_set_tpr(&v->vcpu.lapic, (uint8_t)(value << 4));
+		/* A lower priority may let something through. */
+		__atomic_fetch_or(&v->vcpu.requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
+	} else if (type == CR_MOV_FROM && cr == 8) {
+		value = v->vcpu.lapic.tpr >> 4;
+		if (reg == GPR_RSP)
+			vmwrite(GUEST_RSP, value);
+		else
+			v->vcpu.regs.gpr[reg] = value;
+		is_legal = true;
+	} else {
+		return vmx_end_vm(v, "control-register access not expected: qualification 0x%lx",
+				  qualification);
+	}
+	if (!is_legal) {
+		vcpu_arch_inject_exception(&v->vcpu, VECTOR_GP, true, 0);
+		return EXIT_RESUME;
+	}
+	return EXIT_SKIP;
+}
+
+/* XSETBV ('XCR0'): x87 always; AVX needs SSE; the AVX-512 three come together and need AVX. */
+static bool is_xcr0_legal(const struct vcpu *vcpu, uint64_t value)
+{
+	const uint64_t avx512 = 7ull << 5;
+
+	if ((value & ~cpuid_xcr0_allowed(&vcpu->cpuid)) || !(value & 1))
+		return false;
+	if ((value & 4) && !(value & 2))
+		return false;
+	if ((value & avx512) && ((value & avx512) != avx512 || !(value & 4)))
+		return false;
+	return true;
+}
+
+enum exit_verdict vmx_handle_xsetbv(struct vmx_vcpu *v)
+{
+	const uint64_t *gpr = v->vcpu.regs.gpr;
+	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+
+	/* CPL 0 and CR4.OSXSAVE the CPU has checked before the exit; not the register number. */
+	if ((uint32_t)gpr[GPR_RCX] != 0 || vcpu_arch_cpl(&v->vcpu) != 0 || !is_xcr0_legal(&v->vcpu, value)) {
+		vcpu_arch_inject_exception(&v->vcpu, VECTOR_GP, true, 0);
+		return EXIT_RESUME;
+	}
+	v->vcpu.xcr0 = value;
+	this_vmx()->xcr0 = value;
+	xsetbv(0, value);
+	cpuid_update_xcr0(&v->vcpu.cpuid, value, 0);
+	return EXIT_SKIP;
+}

@@ -1,0 +1,210 @@
+/* The one path into a guest and out of it. */
+#include <asm/vmx.h>
+
+#include "cpu/insn.h"
+#include "cpu/trap.h"
+#include "guest/vcpu_arch.h"
+#include "vmx/vmx.h"
+
+#define RFLAGS_IF BIT(9)
+
+/* Serves the vCPU's request bits. False when it must not enter the guest now; then `*verdict`. */
+static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
+{
+	struct vcpu *vcpu = &v->vcpu;
+	uint32_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+
+	if (requests & VCPU_REQ_STOP) {
+		/* It stays set: whoever enters again must see it. */
+		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
+		*verdict = SCHED_ENDED;
+		return false;
+	}
+	if (requests & VCPU_REQ_INIT) {
+		vcpu_reset(vcpu, true);
+		vcpu_arch_reset(vcpu, true);
+		vcpu->activity = vcpu->index ? VCPU_WAIT_FOR_STARTUP : VCPU_ACTIVE;
+	}
+	if ((requests & VCPU_REQ_STARTUP) && vcpu->activity == VCPU_WAIT_FOR_STARTUP) {
+		vcpu_arch_startup(vcpu, __atomic_load_n(&vcpu->startup_vector, __ATOMIC_ACQUIRE));
+		vcpu->activity = VCPU_ACTIVE;
+	}
+	if (requests & VCPU_REQ_NMI)
+		vcpu->is_nmi_pending = true;
+	if (vcpu->activity == VCPU_HALTED)
+		vcpu_resume_from_halt(vcpu);
+	if (vcpu->activity != VCPU_ACTIVE) {
+		*verdict = SCHED_WAIT;
+		return false;
+	}
+	if (requests & (VCPU_REQ_EVENT | VCPU_REQ_NMI))
+		vmx_inject_pending(v);
+	return true;
+}
+
+/* After an exit for an exception or NMI, interrupts still off: NMI and machine check are the host's. */
+static bool is_host_event(void)
+{
+	uint32_t info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
+
+	if ((info & INTR_INFO_TYPE) == INTR_TYPE_NMI) {
+		trap_reflect_nmi();
+		return true;
+	}
+	if ((info & (INTR_INFO_TYPE | INTR_INFO_VECTOR)) == (INTR_TYPE_HARDWARE_EXCEPTION | 18)) {
+		trap_reflect_machine_check();
+		return true;
+	}
+	return false;
+}
+
+/* The last entry failed or came back: dispatches. */
+static enum exit_verdict handle_exit(struct vmx_vcpu *v)
+{
+	uint32_t reason = (uint32_t)vmread(EXIT_REASON), basic = reason & 0xffff;
+	const struct exit_row *row;
+	struct vcpu_exit_log *log;
+
+	v->loaded.launched = true;
+	v->has_rflags = false;
+	v->has_injection = false;
+	v->exit_reason = reason;
+	log = &v->vcpu.exit_log[v->vcpu.exit_log_next++ % VCPU_EXIT_LOG];
+	log->reason = reason;
+	log->rip = 0;
+	if (unlikely(basic >= EXIT_REASONS || (reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
+		irq_enable();
+		return vmx_end_vm(v, "VM entry failed or exit reason unknown: 0x%x, qualification 0x%lx",
+				  reason, vmread(EXIT_QUALIFICATION));
+	}
+	v->exits[basic]++;
+	row = &vmx_exit_table[basic];
+	if (row->may_interrupt_delivery)
+		vmx_requeue_vectoring(v);
+	if (basic == EXIT_REASON_EXCEPTION_NMI && is_host_event()) {
+		irq_enable();
+		return EXIT_RESUME;
+	}
+	irq_enable();
+	return row->handle(v);
+}
+
+static inline bool must_sync(struct vmx_vcpu *v, uint64_t now)
+{
+	if (unlikely(now >= v->sync_at))
+		return true;
+	/* See vmx/timer.c: the flags are known without a VMREAD when the last exit's handler needed them. */
+	return vmx_machine.has_if0_defect && !v->is_synced_for_if0 &&
+	       !(vmx_rflags(v) & RFLAGS_IF);
+}
+
+static enum sched_verdict vmx_run(struct sched_entity *se)
+{
+	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
+	enum sched_verdict verdict;
+
+	for (;;) {
+		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE)) &&
+		    !serve_requests(v, &verdict))
+			return verdict;
+
+		irq_disable();
+		if (unlikely(must_sync(v, rdtsc()))) {
+			irq_enable();
+			if (!vmx_sync(v))
+				return SCHED_PREEMPTED;
+			continue;
+		}
+		/* The last look, with interrupts off: a request that comes later comes with an IPI, which
+		 * makes the guest exit at once. */
+		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE))) {
+			irq_enable();
+			continue;
+		}
+		vmx_before_entry_mitigations();
+		if (unlikely(vmx_enter(v, v->loaded.launched)))
+			vmx_insn_failed(v->loaded.launched ? "VMRESUME" : "VMLAUNCH",
+					v->loaded.vmcs.v);
+
+		switch (handle_exit(v)) {
+		case EXIT_SKIP:
+			vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH));
+			break;
+		case EXIT_RESUME:
+			break;
+		case EXIT_HALT:
+			vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH));
+			if (!vcpu_halt(&v->vcpu, vmx_rflags(v) & RFLAGS_IF))
+				return SCHED_WAIT;
+			break;
+		case EXIT_STOP:
+			return SCHED_ENDED;
+		}
+	}
+}
+
+static void vmx_switch_in(struct sched_entity *se)
+{
+	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
+	struct vmx_pcpu *p = this_vmx();
+	bool has_moved = v->loaded.pcpu != this_cpu_id();
+	struct vmx_vm *vm = v->vcpu.vm->arch;
+
+	if (p->loaded != v || p->current != v) {
+		uint64_t flags;
+
+		vmx_vmcs_load(v);
+		flags = irq_save();
+		if (p->loaded != v) {
+			if (p->loaded)
+				vmx_state_save(p->loaded);
+			vmx_state_load(v);
+			p->loaded = v;
+		}
+		irq_restore(flags);
+	}
+	if (!bitmap_is_set(vm->flushed, this_cpu_id()) &&
+	    !bitmap_set_atomic(vm->flushed, this_cpu_id())) {
+		if (vmx_machine.caps.has_invept_single)
+			invept(INVEPT_SINGLE_CONTEXT, vm->eptp);
+		else
+			invept(INVEPT_ALL_CONTEXTS, 0);
+	}
+	if (has_moved) {
+		/* The VPID may have been used here before, by this vCPU before its TLB changed elsewhere. */
+		if (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID)
+			invvpid(INVVPID_SINGLE_CONTEXT, v->vpid, 0);
+		vcpu_moved(&v->vcpu);
+	}
+	v->sync_at = 0;
+	v->has_rflags = false;
+	vcpu_cancel_wake_timer(&v->vcpu);
+	vcpu_run_timers(&v->vcpu, rdtsc());
+	/* A vCPU that is not active has been woken: serve_requests finds out by what. */
+	if (v->vcpu.activity != VCPU_ACTIVE)
+		__atomic_fetch_or(&v->vcpu.requests, VCPU_REQ_EVENT, __ATOMIC_SEQ_CST);
+}
+
+static void vmx_switch_out(struct sched_entity *se)
+{
+	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
+
+	if (v->vcpu.activity == VCPU_HALTED)
+		vcpu_arm_wake_timer(&v->vcpu);
+	if (vmx_machine.is_eager)
+		vmx_vmcs_release(v);
+}
+
+static bool vmx_is_woken(struct sched_entity *se)
+{
+	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
+
+	return __atomic_load_n(&v->vcpu.requests, __ATOMIC_SEQ_CST) != 0;
+}
+
+const struct sched_ops vmx_sched_ops = {
+	.run = vmx_run,
+	.switch_in = vmx_switch_in,
+	.switch_out = vmx_switch_out,
+	.is_woken = vmx_is_woken,
+};

@@ -1,0 +1,104 @@
+/* A new VMCS's fields: controls as fitted, host state, and what no reset changes. */
+#include "cpu/desc.h"
+#include "cpu/insn.h"
+#include "cpu/msr.h"
+#include "mm/hostmap.h"
+#include "vmx/vmx.h"
+
+/* #DB and #AC: their delivery can loop for ever in a hostile guest, without an interrupt window. #MC is the
+ * host's. */
+#define EXCEPTIONS_INTERCEPTED (BIT(1) | BIT(17) | BIT(18))
+
+/* Bits of PRIMARY_CONTROLS that change while a vCPU lives; all others are as fitted. */
+#define PRIMARY_DYNAMIC (PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING)
+
+extern char vmx_exit_entry[];
+
+void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
+{
+	uint32_t primary = is_on ? v->primary | bits : v->primary & ~bits;
+
+	ASSERT(!(bits & ~PRIMARY_DYNAMIC));
+	if (primary == v->primary)
+		return;
+	v->primary = primary;
+	vmwrite(PRIMARY_CONTROLS, primary);
+}
+
+void vmx_setup_host_state(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __packed idtr;
+
+	__asm__ volatile("sidt %0" : "=m"(idtr));
+	vmwrite(HOST_IDTR_BASE, idtr.base);
+	vmwrite(HOST_GDTR_BASE, desc_gdt_base());
+	vmwrite(HOST_TR_BASE, desc_tss_base());
+	vmwrite(HOST_GS_BASE, (uint64_t)(uintptr_t)this_cpu());
+}
+
+static void setup_controls(struct vmx_vcpu *v)
+{
+	const struct vmx_caps *caps = &vmx_machine.caps;
+	struct vmx_vm *vm = v->vcpu.vm->arch;
+	uint32_t secondary = caps->secondary;
+
+	v->primary = caps->primary & ~(uint32_t)PRIMARY_DYNAMIC;
+	vmwrite(PIN_BASED_CONTROLS, caps->pin);
+	vmwrite(PRIMARY_CONTROLS, v->primary);
+	vmwrite(SECONDARY_CONTROLS, secondary);
+	vmwrite(EXIT_CONTROLS, caps->exit);
+	vmwrite(ENTRY_CONTROLS, caps->entry);
+	vmwrite(EXCEPTION_BITMAP, EXCEPTIONS_INTERCEPTED);
+	/* With bit 14 of the bitmap clear, #PF exits when mask and match disagree: 0 and 0, never. */
+	vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
+	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
+	vmwrite(CR3_TARGET_COUNT, 0);
+	vmwrite(EXIT_MSR_STORE_COUNT, 0);
+	vmwrite(EXIT_MSR_LOAD_COUNT, 0);
+	vmwrite(ENTRY_MSR_LOAD_COUNT, 0);
+	vmwrite(ENTRY_INTERRUPTION_INFORMATION, 0);
+	vmwrite(IO_BITMAP_A, ptr_to_hpa(vm->io_bitmap).v);
+	vmwrite(IO_BITMAP_B, ptr_to_hpa(vm->io_bitmap).v + PAGE_SIZE);
+	vmwrite(MSR_BITMAP, ptr_to_hpa(vm->msr_bitmap).v);
+	vmwrite(EPT_POINTER, vm->eptp);
+	if (secondary & SECONDARY_ENABLE_VPID)
+		vmwrite(VPID, v->vpid);
+	vmwrite(TSC_OFFSET, v->vcpu.vm->tsc_offset + v->vcpu.tsc_adjust);
+	vmwrite(VMCS_LINK_POINTER, UINT64_MAX);
+	if (caps->has_preemption_timer)
+		vmwrite(PREEMPTION_TIMER_VALUE, UINT32_MAX);
+}
+
+static void setup_host(void)
+{
+	vmwrite(HOST_CR0, read_cr0());
+	vmwrite(HOST_CR3, read_cr3());
+	vmwrite(HOST_CR4, read_cr4());
+	vmwrite(HOST_CS_SELECTOR, SEL_CODE);
+	vmwrite(HOST_SS_SELECTOR, SEL_DATA);
+	vmwrite(HOST_DS_SELECTOR, 0);
+	vmwrite(HOST_ES_SELECTOR, 0);
+	vmwrite(HOST_FS_SELECTOR, 0);
+	vmwrite(HOST_GS_SELECTOR, 0);
+	vmwrite(HOST_TR_SELECTOR, SEL_TSS);
+	vmwrite(HOST_FS_BASE, 0);
+	vmwrite(HOST_IA32_SYSENTER_CS, 0);
+	vmwrite(HOST_IA32_SYSENTER_ESP, 0);
+	vmwrite(HOST_IA32_SYSENTER_EIP, 0);
+	vmwrite(HOST_IA32_PAT, rdmsr(MSR_IA32_PAT));
+	vmwrite(HOST_IA32_EFER, rdmsr(MSR_IA32_EFER));
+	vmwrite(HOST_RIP, (uint64_t)(uintptr_t)vmx_exit_entry);
+	vmx_setup_host_state();
+}
+
+void vmx_setup_vmcs(struct vmx_vcpu *v)
+{
+	setup_controls(v);
+	setup_host();
+	v->has_vmcs_host_state = true;
+	v->host_rsp = 0;
+	vmwrite(HOST_RSP, 0);
+}

@@ -1,0 +1,173 @@
+/* What vmx/ keeps: for the machine, each pCPU, each VM and each vCPU.
+ *
+ * Legend: (i) immutable after creation, (o) owner pCPU only, (a) atomic. */
+#ifndef VMX_VMX_H
+#define VMX_VMX_H
+
+#include <asm/vmx.h>
+
+#include "guest/vcpu.h"
+#include "guest/vm.h"
+#include "mm/pt.h"
+#include "vmx/caps.h"
+#include "vmx/vmcs.h"
+
+#define VMCS_NOT_ACTIVE UINT32_MAX
+#define EXIT_REASONS    70u /* reasons 0 .. 69 have a row in the exit table */
+
+/* A VMCS and where it is. It is active on at most one pCPU, `pcpu`, from VMPTRLD to VMCLEAR there. */
+struct loaded_vmcs {
+	hpa_t vmcs;    /* (i) */
+	uint32_t pcpu; /* (a) written by the pCPU that makes it active or clears it; VMCS_NOT_ACTIVE */
+	bool launched; /* (o) VMLAUNCH since the last VMCLEAR */
+	struct list node; /* (o) in the pCPU's list of active ones */
+};
+
+/* MSRs that a guest can change, that VM entry does not load, and that the host does not use: their guest values
+ * stay in the CPU until the next vCPU needs others. Writes to all but KERNEL_GS_BASE (SWAPGS) exit, so
+ * the saved values are always true. */
+enum switched_msr {
+	SWITCHED_STAR, SWITCHED_LSTAR, SWITCHED_CSTAR, SWITCHED_FMASK, SWITCHED_TSC_AUX,
+	SWITCHED_KERNEL_GS_BASE, SWITCHED_MSRS
+};
+
+struct vmx_vcpu {
+	struct vcpu vcpu;          /* first: entry.S and the casts below count on it */
+	struct loaded_vmcs loaded;
+	uint64_t host_rsp;         /* (o) what HOST_RSP holds */
+	uint64_t sync_at;          /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
+	uint64_t rflags;           /* (o) GUEST_RFLAGS, if has_rflags: read since the last exit */
+	bool has_rflags;           /* (o) */
+	bool is_synced_for_if0;    /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
+	bool has_injection;        /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
+	bool has_vmcs_host_state;  /* (o) of this pCPU; cleared by VMCLEAR for another */
+	uint32_t primary;          /* (o) PRIMARY_CONTROLS as it is */
+	uint32_t exit_reason;      /* (o) of the last exit */
+	uint16_t vpid;             /* (i) */
+	uint64_t exits[EXIT_REASONS]; /* (o) written */
+	uint64_t vmptrlds, vmclears, migrations; /* (o) */
+
+	/* (o) state that the CPU holds while this vCPU is its pCPU's `loaded`, and this holds otherwise */
+	uint64_t msr[SWITCHED_MSRS];
+	uint64_t dr[4], dr6, cr2;
+	uint8_t xsave[] __aligned(64);
+};
+
+static inline struct vmx_vcpu *to_vmx(struct vcpu *vcpu)
+{
+	return container_of(vcpu, struct vmx_vcpu, vcpu);
+}
+
+struct vmx_vm {
+	struct spinlock lock;                   /* rank LOCK_GMEM: `ept` after creation */
+	struct pt ept;
+	uint64_t eptp;                          /* (i) */
+	uint8_t *io_bitmap, *msr_bitmap;        /* (i) 8 KiB, 4 KiB */
+	uint64_t flushed[(MAX_PCPUS + 63) / 64]; /* (a) pCPUs that have flushed what an older EPT of
+						  * the same address may have left */
+};
+
+struct vmx_pcpu {
+	hpa_t vmxon;                  /* (i) */
+	struct vmx_vcpu *current;     /* (o) whose VMCS is current */
+	struct vmx_vcpu *loaded;      /* (o) whose other state (MSRs, XSAVE, debug registers) is loaded */
+	struct list active;           /* (o) every VMCS that is active here */
+	/* (o) what the CPU holds; the debug registers and CR2 as they were at the last save */
+	uint64_t msr[SWITCHED_MSRS];
+	uint64_t xcr0;
+	uint64_t dr[4], dr6, cr2;
+	uint32_t last_vm;             /* (o) id of the VM that ran last, for the branch-predictor barrier */
+};
+
+static inline struct vmx_pcpu *this_vmx(void)
+{
+	return this_cpu()->slot[PERCPU_VMX];
+}
+
+/* The machine's, immutable after vmx_init. */
+struct vmx_machine {
+	struct vmx_caps caps;
+	struct tsc_rate tsc;
+	uint64_t xcr0;          /* the components that Carousel switches */
+	uint32_t xsave_size;
+	bool has_xsaveopt;
+	bool has_if0_defect;    /* external-interrupt exits do not happen for entries with IF=0 */
+	bool is_eager;          /* switch=eager */
+	/* needed, there, and not switched off */
+	bool has_ibpb, has_md_clear, has_l1d_flush, has_split_executable;
+	uint64_t if0_bound, sync_ticks; /* see vmx/timer.c */
+};
+extern struct vmx_machine vmx_machine;
+
+/* vmx/vmcs.c: ownership */
+void vmx_vmcs_load(struct vmx_vcpu *v);    /* makes it current here; interrupts on */
+void vmx_vmcs_clear(struct vmx_vcpu *v);   /* VMCLEAR here, if it is active here; interrupts off */
+void vmx_vmcs_release(struct vmx_vcpu *v); /* VMCLEAR wherever it is active; interrupts on */
+
+/* vmx/setup.c */
+void vmx_setup_vmcs(struct vmx_vcpu *v);         /* all fields but the host's per-pCPU ones; loaded */
+void vmx_setup_host_state(void);                 /* per-pCPU host fields of the current VMCS */
+void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on); /* dynamic bits only */
+
+/* vmx/state.c: what VM entry does not switch */
+int vmx_state_init(bool is_mitigations_off);
+void vmx_state_init_cpu(struct vmx_pcpu *p);
+void vmx_state_save(struct vmx_vcpu *v);  /* from the CPU; interrupts off */
+void vmx_state_load(struct vmx_vcpu *v);  /* into the CPU; interrupts off */
+void vmx_state_write_msr(struct vmx_vcpu *v, enum switched_msr which, uint64_t value);
+void vmx_state_reset(struct vmx_vcpu *v, bool is_init);
+void vmx_before_entry_mitigations(void);
+
+/* vmx/timer.c */
+bool vmx_sync(struct vmx_vcpu *v); /* false: the slice is over */
+
+/* vmx/inject.c */
+void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length);
+void vmx_inject_pending(struct vmx_vcpu *v);    /* NMI or interrupt, or a window */
+void vmx_requeue_vectoring(struct vmx_vcpu *v); /* what was being delivered when the exit came */
+
+/* vmx/entry.S: 0 after an exit; 1 when VMLAUNCH or VMRESUME failed. Interrupts off. */
+int vmx_enter(struct vmx_vcpu *v, bool launched);
+
+/* vmx/run.c */
+extern const struct sched_ops vmx_sched_ops;
+
+/* vmx/exit.c */
+enum exit_verdict {
+	EXIT_RESUME, /* enter again where it is */
+	EXIT_SKIP,   /* after the instruction */
+	EXIT_HALT,   /* after the instruction, when an event has come */
+	EXIT_STOP,   /* the VM has ended */
+};
+struct exit_row {
+	const char *name; /* the SDM's */
+	enum exit_verdict (*handle)(struct vmx_vcpu *v);
+	bool may_interrupt_delivery; /* IDT-vectoring information can be valid */
+};
+extern const struct exit_row vmx_exit_table[EXIT_REASONS];
+void vmx_advance_rip(struct vmx_vcpu *v, uint64_t length);
+enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...) __printf_like(2, 3);
+
+enum exit_verdict vmx_handle_cr_access(struct vmx_vcpu *v);
+enum exit_verdict vmx_handle_xsetbv(struct vmx_vcpu *v);
+enum exit_verdict vmx_handle_io(struct vmx_vcpu *v);
+/* Executes the instruction at RIP in software; `what` names the occasion in the report. */
+enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const char *what);
+enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v);
+
+/* vmx/report.c */
+void vmx_report(struct vmx_vcpu *v);
+
+
+#include "vmx/vmx_insn.h"
+
+static inline uint64_t vmx_rflags(struct vmx_vcpu *v)
+{
+	if (!v->has_rflags) {
+		v->rflags = vmread(GUEST_RFLAGS);
+		v->has_rflags = true;
+	}
+	return v->rflags;
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* The VMX instructions, each with its CF and ZF checked. A seam: hosted, a fake implements the
+ * prototypes.
+ *
+ * vmread and vmwrite act on the current VMCS. That they fail is a broken invariant (no current VMCS, or a
+ * field that this CPU does not have): they panic, and in debug builds first assert that this pCPU owns
+ * what is current (vmx_assert_current). */
+#ifndef VMX_VMX_INSN_H
+#define VMX_VMX_INSN_H
+
+#include "cpu/panic.h"
+#include "lib/types.h"
+#include "vmx/vmcs.h"
+
+void vmx_insn_failed(const char *insn, uint64_t operand) __noreturn __cold;
+
+#ifdef CONFIG_DEBUG
+void vmx_assert_current(void);
+#else
+static inline void vmx_assert_current(void)
+{
+}
+#endif
+
+enum invept_type { INVEPT_SINGLE_CONTEXT = 1, INVEPT_ALL_CONTEXTS = 2 };
+enum invvpid_type {
+	INVVPID_INDIVIDUAL_ADDRESS,
+	INVVPID_SINGLE_CONTEXT,
+	INVVPID_ALL_CONTEXTS,
+	INVVPID_SINGLE_RETAINING_GLOBALS,
+};
+
+#if __STDC_HOSTED__
+
+uint64_t vmread(enum vmcs_field field);
+void vmwrite(enum vmcs_field field, uint64_t value);
+void vmptrld(hpa_t vmcs);
+void vmclear(hpa_t vmcs);
+
+#else
+
+static inline uint64_t vmread(enum vmcs_field field)
+{
+	uint64_t value;
+
+	vmx_assert_current();
+	__asm__ goto volatile("vmread %1, %0; jbe %l[failed]"
+			      : "=r"(value)
+			      : "r"((uint64_t)field)
+			      : "cc"
+			      : failed);
+	return value;
+failed:
+	vmx_insn_failed("VMREAD", field);
+}
+
+static inline void vmwrite(enum vmcs_field field, uint64_t value)
+{
+	vmx_assert_current();
+	__asm__ goto volatile("vmwrite %1, %0; jbe %l[failed]"
+			      :
+			      : "r"((uint64_t)field), "rm"(value)
+			      : "cc", "memory"
+			      : failed);
+	return;
+failed:
+	vmx_insn_failed("VMWRITE", field);
+}
+
+#define DEFINE_VMX_POINTER_INSN(insn, name)                                                        \
+	static inline void insn(hpa_t region)                                                      \
+	{                                                                                          \
+		__asm__ goto volatile(#insn " %0; jbe %l[failed]"                                  \
+				      :                                                            \
+				      : "m"(region.v)                                              \
+				      : "cc", "memory"                                             \
+				      : failed);                                                   \
+		return;                                                                            \
+	failed:                                                                                    \
+		vmx_insn_failed(name, region.v);                                                   \
+	}
+DEFINE_VMX_POINTER_INSN(vmptrld, "VMPTRLD")
+DEFINE_VMX_POINTER_INSN(vmclear, "VMCLEAR")
+DEFINE_VMX_POINTER_INSN(vmxon, "VMXON")
+#undef DEFINE_VMX_POINTER_INSN
+
+static inline void vmxoff(void)
+{
+	__asm__ goto volatile("vmxoff; jbe %l[failed]" : : : "cc", "memory" : failed);
+	return;
+failed:
+	vmx_insn_failed("VMXOFF", 0);
+}
+
+static inline void invept(enum invept_type type, uint64_t eptp)
+{
+	const struct {
+		uint64_t eptp, reserved;
+	} descriptor = {eptp, 0};
+
+	__asm__ goto volatile("invept %0, %1; jbe %l[failed]"
+			      :
+			      : "m"(descriptor), "r"((uint64_t)type)
+			      : "cc", "memory"
+			      : failed);
+	return;
+failed:
+	vmx_insn_failed("INVEPT", eptp);
+}
+
+static inline void invvpid(enum invvpid_type type, uint16_t vpid, uint64_t linear)
+{
+	const struct {
+		uint64_t vpid, linear;
+	} descriptor = {vpid, linear};
+
+	__asm__ goto volatile("invvpid %0, %1; jbe %l[failed]"
+			      :
+			      : "m"(descriptor), "r"((uint64_t)type)
+			      : "cc", "memory"
+			      : failed);
+	return;
+failed:
+	vmx_insn_failed("INVVPID", vpid);
+}
+
+#endif /* __STDC_HOSTED__ */
+#endif
