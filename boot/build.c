@@ -1,0 +1,140 @@
+/* Building the VMs. */
+#include "boot/build.h"
+
+#include "cpu/insn.h"
+#include "cpu/percpu.h"
+#include "drivers/rtc.h"
+#include "guest/vcpu_arch.h"
+#include "guest/vm.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "loader/load.h"
+
+#define CPUID_80000007_EDX_INVARIANT_TSC BIT(8)
+
+/* Guests may trust the TSC when it is invariant and every pCPU's shows the same time. */
+static bool is_tsc_stable(void)
+{
+	if (cpuid(0x80000000, 0).eax < 0x80000007 ||
+	    !(cpuid(0x80000007, 0).edx & CPUID_80000007_EDX_INVARIANT_TSC))
+		return false;
+	for (uint32_t i = 0; i < percpu_count(); i++)
+		if (percpu_get(i)->tsc_offset_to_bsp)
+			return false;
+	return true;
+}
+
+void build_machine(const struct boot *boot, void (*on_end)(void))
+{
+	const struct hv_options *o = &boot->config.options;
+
+	vm_machine.tsc = boot->tsc;
+	vm_machine.is_tsc_stable = is_tsc_stable();
+	vm_machine.halt_poll = (struct halt_poll_params){
+		.halt_poll_ns = o->halt_poll_ns,
+		.halt_poll_ns_grow = o->halt_poll_ns_grow,
+		.halt_poll_ns_grow_start = o->halt_poll_ns_grow_start,
+		.halt_poll_ns_shrink = o->halt_poll_ns_shrink,
+	};
+	vm_machine.boot_wall_ns =
+		rtc_read_seconds() * NSEC_PER_SEC - tsc_to_ns(&boot->tsc, rdtsc());
+	vm_machine.on_end = on_end;
+}
+
+static void set_entry(struct vm *vm, const struct guest_entry *entry)
+{
+	struct vcpu *vcpu = vm->vcpu[0];
+	const struct vcpu_start start = {
+		.mode = entry->mode,
+		.rip = entry->rip,
+		.rsp = entry->rsp,
+		.cr3 = entry->cr3,
+		.gdt_base = entry->gdt_base,
+		.gdt_limit = entry->gdt_limit,
+		.cs = entry->cs,
+		.ds = entry->ds,
+	};
+
+	vcpu->regs.gpr[GPR_RAX] = entry->rax;
+	vcpu->regs.gpr[GPR_RBX] = entry->rbx;
+	vcpu->regs.gpr[GPR_RSI] = entry->rsi;
+	vcpu->regs.gpr[GPR_RDI] = entry->rdi;
+	vcpu_arch_set_start(vcpu, &start);
+}
+
+static void fail(const struct vm_config *config, const char *error)
+{
+	log_error("%s", error);
+	if (!vm_create_failed(config->name, error))
+		log_error("VM '%s' cannot even be listed", config->name);
+}
+
+static void build_vm(const struct boot *boot, const struct vm_config *config)
+{
+	const struct hv_options *options = &boot->config.options;
+	uint64_t slice_us = config->slice_us ? config->slice_us : options->slice_us;
+	struct vm_params params = {
+		.name = config->name,
+		.mem = config->mem,
+		.vcpus = config->vcpus,
+		.pin_count = config->pin_count,
+		.exit_ok = config->exit_ok,
+		.is_halt_ok = config->is_halt_ok,
+		.is_reset_ok = config->is_reset_ok,
+		.is_background = config->is_background,
+		.is_kvm_off = config->is_kvm_off,
+		.is_rdrand_hidden = options->is_guest_rdrand_off,
+		.cpuid = config->cpuid,
+		.cpuid_len = config->cpuid_len,
+		.slice = ns_to_tsc(&boot->tsc, slice_us * 1000),
+	};
+	struct guest_shape shape = {.vcpus = config->vcpus, .tsc_hz = boot->tsc.hz};
+	struct guest_entry entry;
+	char error[CONFIG_ERROR_MAX];
+	struct vm *vm;
+
+	if (config->error[0]) {
+		fail(config, config->error);
+		return;
+	}
+	memcpy(params.pin, config->pin, sizeof(params.pin));
+	if (vm_create(&params, &vm, error, sizeof(error))) {
+		fail(config, error);
+		return;
+	}
+	shape.low_end = vm->low_end;
+	shape.high_end = vm->high_end;
+	if (load_guest(config, &shape, &vm->gmem, &entry, error, sizeof(error))) {
+		vm_destroy(vm);
+		fail(config, error);
+		return;
+	}
+	set_entry(vm, &entry);
+	if (vm_list(vm)) {
+		vm_destroy(vm);
+		fail(config, "too many VMs");
+		return;
+	}
+	log_info("VM '%s': %s, %luM, %u vCPU%s", vm->name, entry.format, config->mem >> 20,
+		 config->vcpus, config->vcpus == 1 ? "" : "s");
+}
+
+bool build_vms(const struct boot *boot)
+{
+	const struct config *config = &boot->config;
+
+	for (uint32_t i = 0; i < config->error_count; i++)
+		log_error("%s", config->error[i]);
+	if (config->more_errors)
+		log_error("and %u more errors like these", config->more_errors);
+	for (uint32_t i = 0; i < config->vm_count; i++)
+		build_vm(boot, &config->vm[i]);
+	return config->error_count != 0;
+}
+
+void build_start_vms(void)
+{
+	for (uint32_t i = 0; i < vm_count(); i++)
+		if (!vm_get(i)->has_ended)
+			vm_start(vm_get(i));
+}

@@ -1,0 +1,163 @@
+/* What runs on the machine once it is ours: VMX on every pCPU, the VMs of the configuration, their end. */
+#include "boot/boot.h"
+#include "boot/build.h"
+#include "cpu/apic.h"
+#include "cpu/insn.h"
+#include "cpu/panic.h"
+#include "cpu/percpu.h"
+#include "cpu/trap.h"
+#include "guest/vm.h"
+#include "lib/bitmap.h"
+#include "lib/log.h"
+#include "monitor/console.h"
+#include "monitor/summary.h"
+#include "sched/sched.h"
+#include "sched/timer.h"
+#include "vmx/cpu.h"
+#include "vmx/report.h"
+
+/* (a) Set by the boot pCPU when VMX works and the VMs are built: the other pCPUs may begin. -1: never. */
+static int32_t may_begin;
+static uint32_t begun; /* (a) pCPUs that have answered */
+static uint32_t refused;
+static uint32_t stopped; /* (a) pCPUs that are out of VMX operation for good */
+static bool has_bad_input; /* (i) when the VMs run */
+static bool is_reaping;  /* (a) reap_timer is armed */
+static uint64_t reaped[BITMAP_WORDS(CONFIG_VMS_MAX)]; /* VMs whose verdict is out */
+
+#define REAP_AGAIN_NS 100000
+
+void boot_ap_main(void)
+{
+	int32_t answer;
+
+	while (!(answer = __atomic_load_n(&may_begin, __ATOMIC_ACQUIRE))) {
+		/* Interrupts stay on: the boot pCPU may still call. */
+		irq_enable();
+		cpu_relax();
+	}
+	if (answer > 0 && !vmx_init_cpu()) {
+		sched_init_cpu();
+		__atomic_fetch_add(&begun, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&may_begin, __ATOMIC_ACQUIRE) < 2)
+			cpu_relax();
+		sched_loop();
+	}
+	__atomic_fetch_add(&refused, 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		irq_enable_and_halt();
+}
+
+static void begin_others(void)
+{
+	uint32_t others = percpu_count() - 1;
+
+	__atomic_store_n(&may_begin, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&begun, __ATOMIC_ACQUIRE) +
+		       __atomic_load_n(&refused, __ATOMIC_ACQUIRE) <
+	       others)
+		cpu_relax();
+	if (refused)
+		boot_end(2, "the pCPUs differ in VMX: start with cpus=1");
+}
+
+/* VECTOR_STOP: the machine ends. */
+static void stop_here(void)
+{
+	vmx_leave_cpu();
+	__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static void stop_others(void)
+{
+	for (uint32_t i = 0; i < percpu_count(); i++)
+		if (i != this_cpu_id())
+			apic_send_ipi(percpu_get(i)->apic_id, VECTOR_STOP);
+	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < percpu_count() - 1)
+		cpu_relax();
+}
+
+static void finish(void) __noreturn;
+static void finish(void)
+{
+	uint32_t failed = summary_print();
+
+	stop_others();
+	irq_disable();
+	vmx_leave_cpu();
+	if (has_bad_input)
+		boot_end(2, "bad input, see above");
+	boot_end(failed ? 1 : 0, failed ? "not every VM ended well" : "every VM ended well");
+}
+
+static bool has_stopped(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		if (__atomic_load_n(&vm->vcpu[i]->se.state, __ATOMIC_ACQUIRE) != SCHED_STOPPED)
+			return false;
+	return true;
+}
+
+/* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest; ends the machine after the
+ * last one that it waits for. */
+static void reap(struct sched_timer *timer, uint64_t now)
+{
+	bool is_waiting = false;
+
+	__atomic_store_n(&is_reaping, false, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < vm_count(); i++) {
+		struct vm *vm = vm_get(i);
+
+		if (!__atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE) || bitmap_is_set(reaped, i))
+			continue;
+		if (!has_stopped(vm)) {
+			is_waiting = true;
+			continue;
+		}
+		bitmap_set(reaped, i);
+		guest_console_flush(&vm->console, vm->name);
+		summary_print_verdict(vm);
+	}
+	if (!is_waiting && vm_have_all_ended())
+		finish();
+	if (is_waiting && !__atomic_exchange_n(&is_reaping, true, __ATOMIC_SEQ_CST))
+		sched_timer_arm(timer, now + ns_to_tsc(&vm_machine.tsc, REAP_AGAIN_NS));
+}
+
+static struct sched_timer reap_timer = {.expire = reap};
+
+static void vm_has_ended(void)
+{
+	if (!__atomic_exchange_n(&is_reaping, true, __ATOMIC_SEQ_CST))
+		sched_timer_arm(&reap_timer, rdtsc());
+}
+
+void carousel_main(const struct boot *boot)
+{
+	const struct hv_options *options = &boot->config.options;
+	const struct vmx_options vmx_options = {
+		.tsc = boot->tsc,
+		.is_mitigations_off = options->is_mitigations_off,
+		.is_switch_eager = options->is_switch_eager,
+	};
+
+	build_machine(boot, vm_has_ended);
+	trap_set_irq_handler(VECTOR_STOP, stop_here);
+	panic_add_dumper(vmx_dump);
+	sched_init_cpu();
+	if (vmx_init(&vmx_options)) {
+		__atomic_store_n(&may_begin, -1, __ATOMIC_RELEASE);
+		boot_end(2, "this machine cannot run Carousel, see above");
+	}
+	has_bad_input = build_vms(boot);
+	if (!vm_count())
+		boot_end(2, "no VM to run, see above");
+	begin_others();
+	build_start_vms();
+	console_start();
+	__atomic_store_n(&may_begin, 2, __ATOMIC_RELEASE);
+	vm_has_ended(); /* of those that were bad from the start */
+	sched_loop();
+}

@@ -1,0 +1,31 @@
+/* What firmware tells by ACPI: copied out of its tables once. */
+#include "boot/firmware.h"
+#include "lib/checked.h"
+#include "lib/log.h"
+#include "mm/hostmap.h"
+
+/* boot/header.S' tables */
+static const void *map_early(void *ctx __unused, uint64_t hpa, uint64_t len)
+{
+	if (!hpa || !range_is_inside(hpa, len, 0, GIB(4)))
+		return NULL;
+	return hpa_to_ptr(HPA(hpa));
+}
+
+void firmware_read_acpi(struct boot *boot)
+{
+	static const struct acpi_memory memory = {.map = map_early};
+	static struct acpi acpi;
+
+	if (acpi_init(&acpi, &memory, boot->mb2.rsdp, boot->mb2.rsdp_len))
+		return; /* which acpi_init has told */
+	boot->has_madt = !acpi_read_madt(&acpi, &boot->madt);
+	if (!boot->has_madt)
+		log_warn("firmware has no ACPI MADT: one pCPU");
+	else if (boot->madt.cpus_left_out)
+		log_warn("%u CPUs are left out: Carousel takes %u", boot->madt.cpus_left_out,
+			 MAX_PCPUS);
+	boot->has_fadt = !acpi_read_fadt(&acpi, &boot->fadt);
+	if (!boot->has_fadt)
+		log_warn("firmware has no ACPI FADT: no power-off");
+}

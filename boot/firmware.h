@@ -1,0 +1,11 @@
+/* What firmware tells by ACPI. */
+#ifndef BOOT_FIRMWARE_H
+#define BOOT_FIRMWARE_H
+
+#include "boot/boot.h"
+
+/* Fills boot->madt and boot->fadt, and says what is missing. On the boot tables, which reach all of
+ * the first 4 GiB: nothing points at the tables afterwards. */
+void firmware_read_acpi(struct boot *boot);
+
+#endif

@@ -1,0 +1,181 @@
+/* The boot, in its order: from Multiboot2's entry to every pCPU in our hands. */
+#include "boot/boot.h"
+#include "boot/firmware.h"
+#include "boot/memory.h"
+#include "boot/smp.h"
+#include "cpu/apic.h"
+#include "cpu/init.h"
+#include "cpu/insn.h"
+#include "cpu/panic.h"
+#include "cpu/trap.h"
+#include "drivers/ioapic.h"
+#include "drivers/pic.h"
+#include "drivers/reset.h"
+#include "drivers/tsc_calibrate.h"
+#include "drivers/uart16550.h"
+#include "drivers/vgatext.h"
+#include "lib/log.h"
+#include "lib/printf.h"
+#include "mm/hostmap.h"
+#include "mm/page.h"
+#include "mm/space.h"
+
+#define VGA_COLUMNS 80u
+#define VGA_ROWS    25u
+
+extern uint8_t boot_stack_top[];               /* header.S */
+void boot_main(uint32_t magic, uint32_t info); /* called by header.S */
+
+static struct boot boot;
+
+static size_t log_prefix(char *buf, size_t size)
+{
+	return (size_t)fmt_snprintf(buf, size, "[%u] ", this_cpu_id());
+}
+
+void boot_end(uint8_t status, const char *why)
+{
+	static const enum machine_end how[] = {
+	    [HV_END_POWEROFF] = MACHINE_POWEROFF,
+	    [HV_END_RESET] = MACHINE_RESET,
+	    [HV_END_HALT] = MACHINE_HALT,
+	    [HV_END_BOCHS] = MACHINE_BOCHS,
+	    [HV_END_DEBUG_EXIT] = MACHINE_DEBUG_EXIT,
+	};
+	char line[128];
+	int len = fmt_snprintf(line, sizeof(line), "end: status %u: %s\n", status, why);
+
+	log_raw(line, MIN((size_t)len, sizeof(line) - 1));
+	host_uart_flush();
+	machine_end(how[boot.config.options.end], status);
+}
+
+static void end_after_panic(void)
+{
+	boot_end(3, "the hypervisor failed");
+}
+
+/* False when the machine cannot be started with what the boot loader gave; boot.mb2 is empty then.
+ */
+static bool read_boot_information(uint32_t magic, uint32_t info)
+{
+	struct mb2 *mb2 = &boot.mb2;
+	bool is_good = false;
+
+	if (magic != MB2_BOOTLOADER_MAGIC)
+		log_error("not started by a Multiboot2 boot loader (EAX is %#x)", magic);
+	else
+		is_good = !mb2_parse(mb2, hpa_to_ptr(HPA(info)), GIB(4) - info);
+	if (!is_good)
+		*mb2 = (struct mb2){.cmdline = "", .loader_name = ""};
+	for (uint32_t i = 0; i < mb2->module_count; i++)
+		boot.module[i] = (struct boot_module){
+		    .cmdline = mb2->module[i].string,
+		    .data = hpa_to_ptr(HPA(mb2->module[i].start)),
+		    .size = mb2->module[i].end - mb2->module[i].start,
+		};
+	/* For the console now; again, for `pin=`, when the pCPUs are counted. */
+	config_parse(&boot.config, mb2->cmdline, boot.module, mb2->module_count, MAX_PCPUS);
+	return is_good;
+}
+
+/* Text mode, when the boot loader says so or, under BIOS, says nothing. */
+static void init_vga(void)
+{
+	const struct mb2_framebuffer *fb = &boot.mb2.framebuffer;
+
+	if (!boot.mb2.has_framebuffer && !boot.mb2.efi_mmap.data)
+		log_add_sink(vgatext_init(VGA_COLUMNS, VGA_ROWS));
+	else if (boot.mb2.has_framebuffer && fb->type == MB2_FB_EGA_TEXT &&
+		 fb->address == VGATEXT_BASE && fb->width - 1 < VGATEXT_COLUMNS_MAX &&
+		 fb->height - 1 < VGATEXT_ROWS_MAX)
+		log_add_sink(vgatext_init(fb->width, fb->height));
+}
+
+static void init_console(void)
+{
+	const struct hv_options *options = &boot.config.options;
+
+	log_set_level((enum log_level)options->log_level);
+	init_vga();
+	if (!host_uart_init(options->console_port))
+		log_add_sink(host_uart_sink());
+	else if (options->console_port)
+		log_warn("no serial port answers at %#x (console=)", options->console_port);
+}
+
+/* From the boot loader's tables to ours. Firmware's are read first: they are not mapped afterwards.
+ * The screen must be mapped before the next line of the log. */
+static hpa_t init_memory(void)
+{
+	uint64_t apic = apic_mmio_base();
+	hpa_t trampoline = HPA(0);
+
+	if (memory_read_map(&boot))
+		boot_end(2, "no usable memory map");
+	firmware_read_acpi(&boot);
+	if (!memory_take_low_page(&boot, &trampoline))
+		log_warn("no free page below 640 KiB: other CPUs cannot be started");
+	if (memory_init(&boot) || space_map_device(HPA(VGATEXT_BASE), VGATEXT_SIZE) ||
+	    (apic && space_map_device(HPA(apic), PAGE_SIZE)))
+		boot_end(2, "memory cannot be set up");
+	machine_end_init(boot.has_fadt ? &boot.fadt : NULL);
+	log_info("memory: %llu MiB, %llu MiB free",
+		 (unsigned long long)memmap_total(&boot.ram) >> 20,
+		 (unsigned long long)page_free_bytes() >> 20);
+	return trampoline;
+}
+
+/* The console's interrupt, to this pCPU; without it the console waits for its UART. */
+static void init_uart_interrupt(void)
+{
+	int irq = host_uart_isa_irq(boot.config.options.console_port);
+
+	if (irq < 0 || !boot.has_madt || host_ioapic_init(&boot.madt) ||
+	    host_ioapic_route_isa((uint8_t)irq, VECTOR_UART, this_cpu()->apic_id))
+		log_info("the console is written without interrupts, and has no input");
+	else
+		host_uart_enable_interrupts();
+}
+
+static void init_interrupts(void)
+{
+	host_pic_disable();
+	if (apic_init())
+		boot_end(2, "no local APIC");
+	ipi_init();
+	if (tsc_calibrate(&boot.tsc))
+		boot_end(2, "no clock");
+	apic_timer_calibrate(boot.tsc.hz);
+	init_uart_interrupt();
+	log_info("TSC: %llu.%03llu MHz, %s", (unsigned long long)boot.tsc.hz / 1000000,
+		 (unsigned long long)boot.tsc.hz / 1000 % 1000,
+		 apic_is_x2apic() ? "x2APIC" : "xAPIC");
+}
+
+void boot_main(uint32_t magic, uint32_t info)
+{
+	hpa_t trampoline;
+	bool is_good;
+
+	percpu_init_boot(boot_stack_top);
+	trap_init();
+	lockdep_init();
+	log_set_prefix(log_prefix);
+	panic_set_end(end_after_panic);
+	is_good = read_boot_information(magic, info);
+	init_console();
+	if (!is_good)
+		boot_end(2, "the boot loader's information cannot be used");
+	log_info("Carousel, started by %s",
+		 *boot.mb2.loader_name ? boot.mb2.loader_name : "an unnamed boot loader");
+	trampoline = init_memory();
+	init_interrupts();
+	if (trampoline.v)
+		smp_start(&boot, trampoline);
+	log_info("%u pCPU%s online", percpu_count(), percpu_count() == 1 ? "" : "s");
+	config_parse(&boot.config, boot.mb2.cmdline, boot.module, boot.mb2.module_count,
+		     percpu_count());
+	irq_enable();
+	carousel_main(&boot);
+}

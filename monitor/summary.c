@@ -1,0 +1,98 @@
+/* Verdicts and the end table. */
+#include "monitor/summary.h"
+
+#include "cpu/insn.h"
+#include "guest/vcpu_arch.h"
+#include "lib/log.h"
+#include "lib/printf.h"
+
+#define LINE_MAX 512
+#define TOP_EXITS 6
+
+static void print(const char *fmt, ...) __printf_like(1, 2);
+static void print(const char *fmt, ...)
+{
+	char line[LINE_MAX];
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = fmt_vsnprintf(line, sizeof(line) - 1, fmt, args);
+	va_end(args);
+	log_raw(line, MIN((size_t)len, sizeof(line) - 2));
+}
+
+void summary_print_verdict(struct vm *vm)
+{
+	print("verdict: %s: %s: %s\n", vm->name, vm->is_ok ? "ok" : "failed", vm->reason);
+}
+
+static unsigned long ms(uint64_t ticks)
+{
+	return tsc_to_ns(&vm_machine.tsc, ticks) / 1000000;
+}
+
+/* The exit reasons that came most often. */
+static void print_exits(const struct vcpu *vcpu)
+{
+	uint64_t printed_below = UINT64_MAX, total = 0;
+	char line[LINE_MAX];
+	int len = 0;
+
+	for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++)
+		total += vcpu_arch_exit_count(vcpu, i);
+	for (unsigned n = 0; n < TOP_EXITS; n++) {
+		uint64_t best = 0;
+
+		for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++) {
+			uint64_t count = vcpu_arch_exit_count(vcpu, i);
+
+			if (count < printed_below && count > best)
+				best = count;
+		}
+		if (!best)
+			break;
+		for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++)
+			if (vcpu_arch_exit_count(vcpu, i) == best && len < LINE_MAX - 64)
+				len += fmt_snprintf(line + len, sizeof(line) - (size_t)len, ", %s %lu",
+						    vcpu_arch_exit_name(i), best);
+		printed_below = best;
+	}
+	print("             exits %lu%s\n", total, len ? line : "");
+}
+
+static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
+{
+	const struct sched_entity *se = &vcpu->se;
+	const struct halt_poll *hp = &vcpu->halt_poll;
+
+	print("%-12s %4u %4u %8lu %8lu %8lu %8lu %7lu/%-7lu %7lu\n", vcpu->vm->name, vcpu->index,
+	      se->pcpu, ms(sched_time_in(se, SCHED_RUNNING, now)),
+	      ms(sched_time_in(se, SCHED_RUNNABLE, now)), ms(sched_time_in(se, SCHED_BLOCKED, now)),
+	      hp->halt_attempted_poll + hp->halt_wakeup, hp->halt_successful_poll,
+	      hp->halt_attempted_poll, se->switches);
+	print_exits(vcpu);
+}
+
+uint32_t summary_print(void)
+{
+	uint64_t now = rdtsc();
+	uint32_t failed = 0;
+
+	print("VM           vCPU pCPU   run ms  wait ms  halt ms    halts   polls hit/of switches\n");
+	for (uint32_t i = 0; i < vm_count(); i++) {
+		const struct vm *vm = vm_get(i);
+
+		for (uint32_t k = 0; k < vm->params.vcpus; k++)
+			print_vcpu(vm->vcpu[k], now);
+	}
+	for (uint32_t i = 0; i < vm_count(); i++) {
+		struct vm *vm = vm_get(i);
+
+		if (!vm->has_ended)
+			print("%s: still running, in the background\n", vm->name);
+		else
+			failed += !vm->is_ok;
+	}
+	return failed;
+}
