@@ -1,0 +1,27 @@
+# The guest stubs: build/stubs/NAME.elf for every guest-stubs/NAME.c, each linked with all of common/.
+# Included by the top Makefile.
+
+STUB_NAMES  := $(basename $(notdir $(wildcard guest-stubs/*.c)))
+STUB_ELFS   := $(STUB_NAMES:%=$(BUILD)/stubs/%.elf)
+STUB_COMMON := $(patsubst %,$(BUILD)/%.o,$(basename $(wildcard guest-stubs/common/*.c)) \
+	$(wildcard guest-stubs/common/*.S))
+
+# An interrupt may come at any instruction, and the compiler leaves the extended state to the stubs.
+CFLAGS_STUB := $(COMMON) -O2 -ffreestanding -fno-pic -fno-stack-protector -mgeneral-regs-only \
+	-mno-red-zone -fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none
+
+.PHONY: stubs
+stubs: $(STUB_ELFS)
+
+$(BUILD)/stubs/%.elf: $(BUILD)/guest-stubs/%.o $(STUB_COMMON) guest-stubs/common/stub.ld
+	@mkdir -p $(@D)
+	$(CC) -nostdlib -static -no-pie -Wl,-T,guest-stubs/common/stub.ld -Wl,--build-id=none \
+		-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -o $@ $(filter %.o,$^)
+
+$(BUILD)/guest-stubs/%.o: guest-stubs/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_STUB) -c -o $@ $<
+
+$(BUILD)/guest-stubs/%.S.o: guest-stubs/%.S
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_STUB) -c -o $@ $<
