@@ -1,0 +1,139 @@
+"""What a whole-system test is: VMs, a machine, and what must come of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Callable
+
+from carousel_lib.common import BUILD, CAROUSEL_ELF
+from carousel_lib.run import Result
+from carousel_lib.words import Module, Vm
+
+RELEASE_ELF = CAROUSEL_ELF
+DEBUG_ELF = os.path.join(BUILD, "debug", "carousel.elf")
+DEMO = os.path.join(BUILD, "demo")
+
+# For guests that assert no time: BIOS and GRUB delays are cheap.
+IPS_FAST = 4_000_000
+# For Linux, halt polling and benchmarks: time and instructions agree.
+IPS_TIME = 50_000_000
+
+
+def stub_path(name: str) -> str:
+    return os.path.join(BUILD, "stubs", name + ".elf")
+
+
+@dataclass
+class Guest:
+    """One VM of a case. `kernel` is a file; a stub when it is empty, named like the VM unless `stub`
+    says otherwise. `verdict` is 'ok' or 'failed', `reason` a pattern of the verdict's reason."""
+
+    name: str
+    stub: str = ""
+    kernel: str = ""
+    initrd: str = ""
+    mem: str = "16M"
+    words: list[str] = field(default_factory=list)
+    append: str = ""
+    expect: list[str] = field(default_factory=list)
+    verdict: str = "ok"
+    reason: str = ""
+    is_tap: bool = True
+    must: list[str] = field(default_factory=list)
+    must_not: list[str] = field(default_factory=list)
+
+    def kernel_path(self) -> str:
+        return self.kernel or stub_path(self.stub or self.name)
+
+    def boot_modules(self) -> list[Module]:
+        vm = Vm(self.name, kernel=self.kernel_path(), initrd=self.initrd, mem=self.mem,
+                words=self.words, append=self.append)
+        return vm.boot_modules()
+
+
+@dataclass
+class Case:
+    """One boot. `status`: the permitted exit statuses. `raw` are modules beside those of the guests,
+    as (file, words). `repeat`: run it twice and compare COM1 byte for byte."""
+
+    name: str
+    guests: list[Guest] = field(default_factory=list)
+    host: str = "bochs"
+    cpus: int = 1
+    model: str = ""
+    ips: int = IPS_FAST
+    memory: int = 256
+    is_uefi: bool = False
+    carousel: str = DEBUG_ELF
+    words: str = ""
+    raw: list[tuple[str, str]] = field(default_factory=list)
+    host_options: list[str] = field(default_factory=list)
+    status: tuple[int, ...] = (0,)
+    must: list[str] = field(default_factory=list)
+    must_not: list[str] = field(default_factory=lambda: [r"(?i)\bpanic\b", r"(?i)assert"])
+    timeout: float = 90
+    repeat: bool = False
+    needs: list[str] = field(default_factory=list)  # files without which the case is skipped
+    prepare: Callable[[str], None] | None = None    # is given the log directory, before the start
+
+    def boot_modules(self) -> list[Module]:
+        modules = [module for guest in self.guests for module in guest.boot_modules()]
+        return modules + [Module(path, words.split()) for path, words in self.raw]
+
+
+def tap_problems(lines: list[str]) -> list[str]:
+    """What is wrong with a guest's TAP (the Test Anything Protocol)."""
+    plans = [int(match.group(1)) for match in (re.match(r"1\.\.(\d+)", line) for line in lines) if match]
+    points = [match for match in (re.match(r"(not )?ok\b(?: (\d+))?([^#]*)(#\s*(?:TODO|SKIP))?", line)
+                                  for line in lines) if match]
+    problems = [line for line in lines if line.startswith("Bail out!")]
+    problems += [match.group().strip() for match in points if match.group(1) and not match.group(4)]
+    if len(plans) != 1:
+        problems.append(f"{len(plans)} TAP plans in {len(lines)} lines instead of one")
+    elif plans[0] != len(points):
+        problems.append(f"the TAP plan has {plans[0]} tests, {len(points)} reported")
+    numbers = [int(match.group(2)) for match in points if match.group(2)]
+    if numbers and numbers != list(range(1, len(numbers) + 1)):
+        problems.append(f"the TAP numbers are {numbers}")
+    return problems
+
+
+def guest_problems(guest: Guest, result: Result) -> list[str]:
+    lines = result.guest_lines(guest.name)
+    text = "\n".join(lines)
+    problems = []
+    verdict = result.verdicts.get(guest.name)
+    if not verdict:
+        problems.append("there is no verdict")
+    elif verdict.ok != (guest.verdict == "ok"):
+        problems.append(f"the verdict is '{'ok' if verdict.ok else 'failed'}: {verdict.text}', not "
+                        f"'{guest.verdict}'")
+    elif not re.search(guest.reason, verdict.text):
+        problems.append(f"the verdict's reason '{verdict.text}' lacks /{guest.reason}/")
+    if guest.is_tap:
+        problems += tap_problems(lines)
+    problems += [f"its console lacks /{pattern}/" for pattern in guest.must
+                 if not re.search(pattern, text, re.M)]
+    problems += [f"its console has /{pattern}/" for pattern in guest.must_not
+                 if re.search(pattern, text, re.M)]
+    return [f"{guest.name}: {problem}" for problem in problems]
+
+
+def problems(case: Case, result: Result) -> list[str]:
+    """All that is not as the case says."""
+    found = []
+    if result.status not in case.status:
+        wanted = " or ".join(map(str, case.status))
+        found.append(f"exit status {result.status} ({result.why}) instead of {wanted}")
+    for guest in case.guests:
+        found += guest_problems(guest, result)
+    # What Carousel itself says; the guests' own words are not searched.
+    said = "\n".join(line.text for line in result.lines if line.kind != "guest")
+    said += "\n" + "\n".join(f"{vm}: {verdict.text}" for vm, verdict in result.verdicts.items())
+    found += [f"Carousel's log lacks /{pattern}/" for pattern in case.must
+              if not re.search(pattern, said, re.M)]
+    found += [f"Carousel's log has /{pattern}/" for pattern in case.must_not
+              if re.search(pattern, said, re.M)]
+    return found

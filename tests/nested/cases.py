@@ -1,0 +1,151 @@
+"""All whole-system tests, as tables."""
+
+from __future__ import annotations
+
+import os
+
+import fixtures
+from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest
+
+NO_VMX = r"(?i)this CPU has no VMX"
+
+
+def hello(**changes) -> Guest:
+    """The well-behaved neighbour: whatever happens to others, it runs to its end."""
+    return Guest("hello", must=[r"Hello from a guest", r"^1\.\.5"], **changes)
+
+
+def no_vmx() -> list[Case]:
+    cases = [Case(f"tcg-bios-{cpus}cpu-no-vmx", [], host="qemu", cpus=cpus, status=(2,),
+                  raw=[(fixtures.foreign(), "vm=a kernel")], must=[NO_VMX], timeout=60)
+             for cpus in (1, 2, 4)]
+    cases.append(Case("tcg-uefi-2cpu-no-vmx", [], host="qemu", cpus=2, is_uefi=True, status=(2,),
+                      raw=[(fixtures.foreign(), "vm=a kernel")], must=[NO_VMX], timeout=120,
+                      needs=["/usr/lib/grub/x86_64-efi", "/usr/share/OVMF/OVMF_CODE_4M.fd"]))
+    # 'ryzen' answers the VMX capability MSRs, but its CPUID has no VMX: CPUID is what counts.
+    cases.append(Case("bochs-ryzen-no-vmx", [], model="ryzen", status=(2,),
+                      raw=[(fixtures.foreign(), "vm=a kernel")], must=[NO_VMX]))
+    return cases
+
+
+def stubs(cpus: int) -> list[Case]:
+    """Each stub on this many pCPUs, several to a boot. ips counts where time is asserted."""
+    def name(what: str) -> str:
+        return f"stubs-{cpus}cpu-{what}"
+
+    return [
+        Case(name("first"), [hello(), Guest("ticker"), Guest("spinner", append="slices=5")],
+             cpus=cpus, ips=IPS_TIME),
+        Case(name("policy"), [Guest("cpuid"), Guest("msr"), Guest("stray")], cpus=cpus),
+        Case(name("hlt"), [Guest("hlt")], cpus=cpus, ips=IPS_TIME),
+        # Each of these ends its own VM and no other.
+        Case(name("ends"), [
+            hello(), Guest("triple", verdict="failed", reason="(?i)triple fault"),
+            Guest("cli_hlt", verdict="failed", reason="(?i)halted"),
+            Guest("cli_hlt-ok", stub="cli_hlt", words=["on-halt=ok"], reason="(?i)halted"),
+            Guest("exit-ok", stub="hello", words=["exit-ok=7"], verdict="failed",
+                  reason=r"port 0xf4: value 0 \(QEMU's exit status would be 1\)"),
+        ], cpus=cpus, status=(1,)),
+        Case(name("pingpong"), [
+            Guest("ping", stub="pingpong", append="role=a rounds=100", words=["pin=0"]),
+            Guest("pong", stub="pingpong", append="role=b rounds=100", words=["pin=0"]),
+        ], cpus=cpus, ips=IPS_TIME, timeout=120),
+        Case(name("leak"), [
+            Guest(f"{what}{seed}", stub=what, append=f"seed={seed} rounds=20 us=1000",
+                  words=["pin=0"])
+            for what in ("fpu_leak", "msr_leak") for seed in (1, 2)
+        ], cpus=cpus, ips=IPS_TIME, timeout=120),
+    ]
+
+
+def bad_modules() -> list[Case]:
+    """The list of bad input: each is named, with its remedy, and the others run on."""
+    bad = [
+        Guest("unknown-word", stub="hello", words=["colour=red"], reason=r"colour=red"),
+        Guest("too-much-memory", stub="hello", mem="64G", reason=r"(?i)memory"),
+        Guest("no-vcpus", stub="hello", words=["vcpus=0"], reason=r"vcpus"),
+        Guest("many-vcpus", stub="hello", words=["vcpus=1000"], reason=r"vcpus"),
+        Guest("bad-pin", stub="hello", words=["pin=9"], reason=r"pin=9"),
+        Guest("empty", kernel=fixtures.empty(), reason=r"(?i)empty"),
+        Guest("truncated", kernel=fixtures.truncated_elf(), reason=r"(?i)truncated|beyond|outside"),
+        Guest("foreign", kernel=fixtures.foreign(), reason=r"(?i)format|no kernel|not a"),
+        Guest("lying", kernel=fixtures.lying_bzimage(), reason=r"(?i)bzImage|truncated|setup"),
+    ]
+    for guest in bad:
+        guest.verdict, guest.is_tap = "failed", False
+    raw = [
+        (bad[0].kernel_path(), "vm=two-kernels kernel"),
+        (bad[0].kernel_path(), "vm=two-kernels kernel"),
+        (bad[0].kernel_path(), "vm=lonely-initrd initrd"),
+    ]
+    return [
+        Case("bad-vms", bad + [hello()], cpus=2, raw=raw, status=(1, 2), must=[
+            r"two-kernels.*second kernel", r"lonely-initrd.*without a kernel"]),
+        Case("bad-module-without-vm", [hello()], raw=[(bad[0].kernel_path(), "kernel mem=16M")],
+             status=(1, 2), must=[r"no vm=NAME"]),
+        Case("bad-hypervisor-word", [hello()], words="colour=red", status=(1, 2),
+             must=[r"colour=red"]),
+        Case("bad-no-modules", [], status=(2,), must=[r"(?i)no modules|module2"]),
+    ]
+
+
+def firmware_and_models() -> list[Case]:
+    """What the machine itself may lack."""
+    return [
+        Case("vmx-locked-off", [], cpus=2, status=(2,), must=[r"(?i)locked|firmware"],
+             raw=[(fixtures.foreign(), "vm=a kernel")],
+             prepare=fixtures.bios_with_feature_control(1),
+             host_options=[fixtures.BIOS_ROM_OPTION]),
+        Case("vmx-unlocked", [hello()], cpus=2, prepare=fixtures.bios_with_feature_control(0),
+             host_options=[fixtures.BIOS_ROM_OPTION]),
+        Case("model-lynnfield-no-unrestricted-guest", [], model="corei5_lynnfield_750", status=(2,),
+             raw=[(fixtures.foreign(), "vm=a kernel")], must=[r"(?i)unrestricted guest"]),
+        Case("model-penryn-no-ept", [], model="core2_penryn_t9600", status=(2,),
+             raw=[(fixtures.foreign(), "vm=a kernel")], must=[r"(?i)\bEPT\b"]),
+        # Less than the default model has: no VID, no 1G EPT pages, no accessed/dirty bits.
+        Case("model-ivy-bridge", [hello(), Guest("cpuid"), Guest("msr"), Guest("ticker")],
+             cpus=2, model="corei7_ivy_bridge_3770k", ips=IPS_TIME),
+        Case("model-cannonlake", [hello(), Guest("cpuid"), Guest("msr"), Guest("ticker")],
+             cpus=2, model="corei3_cnl", ips=IPS_TIME),
+    ]
+
+
+LINUX_APPEND = ("console=ttyS0 earlyprintk=ttyS0 panic=-1 reboot=k i8042.noaux i8042.nomux "
+                "i8042.nopnp random.trust_cpu=on")
+LINUX_MUST = [r"Linux version 6\.1\.", r"^Linux .* x86_64 GNU/Linux", r"^Hypervisor detected: KVM",
+              r"^uptime: \d+\.\d+", r"^init: powering off"]
+LINUX_MUST_NOT = [r"(?i)kernel panic", r"\bBUG:", r"\bOops\b", r"(?i)\bWARNING: CPU"]
+
+
+def linux(name: str, image: str, **changes) -> Guest:
+    return Guest(name, kernel=os.path.join(DEMO, image), initrd=os.path.join(DEMO, "initrd.cpio"),
+                 mem="256M", append=LINUX_APPEND, is_tap=False, must=LINUX_MUST,
+                 must_not=LINUX_MUST_NOT, reason="(?i)power", **changes)
+
+
+def linux_cases() -> list[Case]:
+    common = dict(ips=IPS_TIME, memory=512, carousel=RELEASE_ELF)
+    return [
+        Case("linux-bzimage-1cpu", [linux("linux", "bzImage")], timeout=700,
+             needs=[os.path.join(DEMO, "bzImage")], **common),
+        Case("linux-pvh-1cpu", [linux("linux", "vmlinux")], timeout=300,
+             needs=[os.path.join(DEMO, "vmlinux")], **common),
+        Case("linux-pvh-2cpu-with-stubs",
+             [linux("linux", "vmlinux"), hello(), Guest("ticker"), Guest("spinner")], cpus=2,
+             timeout=400, needs=[os.path.join(DEMO, "vmlinux")], **common),
+    ]
+
+
+def repeatability() -> list[Case]:
+    """The same image twice: the same log, to the last TSC digit."""
+    return [Case(f"repeat-{cpus}cpu", [hello(), Guest("ticker"), Guest("spinner", append="slices=3")],
+                 cpus=cpus, ips=IPS_TIME, words="rdrand=off", carousel=RELEASE_ELF, repeat=True)
+            for cpus in (1, 2, 4)]
+
+
+def all_cases() -> list[Case]:
+    """The slow ones first, so that the last minute is not one case on one core."""
+    cases = linux_cases()
+    for cpus in (1, 2, 4):
+        cases += stubs(cpus)
+    return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()

@@ -1,0 +1,74 @@
+"""Files that cases need and no package has: damaged kernels, firmware that locks VMX."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from carousel_lib.common import BUILD
+from carousel_lib.machines import BOCHS_SHARE
+
+from case import stub_path
+
+FOLDER = os.path.join(BUILD, "fixtures")
+
+
+def _write(name: str, body: bytes) -> str:
+    os.makedirs(FOLDER, exist_ok=True)
+    path = os.path.join(FOLDER, name)
+    if not os.path.isfile(path) or open(path, "rb").read() != body:
+        with open(path, "wb") as file:
+            file.write(body)
+    return path
+
+
+def _hello() -> bytes:
+    try:
+        with open(stub_path("hello"), "rb") as file:
+            return file.read()
+    except OSError:
+        return b""  # not built: the cases that use it say so
+
+
+def empty() -> str:
+    return _write("empty", b"")
+
+
+def truncated_elf() -> str:
+    """An ELF whose first segment reaches beyond the end of the file."""
+    return _write("truncated.elf", _hello()[:1024])
+
+
+def foreign() -> str:
+    """A file of no format that Carousel knows."""
+    return _write("foreign", b"This is a text file, and no kernel.\n" * 200)
+
+
+def lying_bzimage() -> str:
+    """A bzImage header without its kernel: the setup sectors and the payload that it names are not
+    there."""
+    image = bytearray(4096)
+    image[0x1f1] = 200                                    # setup_sects: beyond the file
+    image[0x1fe:0x200] = b"\x55\xaa"
+    image[0x202:0x206] = b"HdrS"
+    struct.pack_into("<H", image, 0x206, 0x20f)           # boot protocol 2.15
+    image[0x211] = 1                                      # LOADED_HIGH
+    struct.pack_into("<II", image, 0x248, 0x1000, 0x7fffffff)  # payload_offset, payload_length
+    struct.pack_into("<I", image, 0x260, 0xfffff000)      # init_size
+    return _write("lying.bzImage", bytes(image))
+
+
+def bios_with_feature_control(value: int):
+    """For a Case's `prepare`: Bochs' BIOS, changed to leave IA32_FEATURE_CONTROL at `value`: 1 is
+    locked without VMX, 0 unlocked. The BIOS itself writes 5, on each CPU."""
+    def prepare(log_dir: str) -> None:
+        with open(f"{BOCHS_SHARE}/BIOS-bochs-latest", "rb") as file:
+            rom = file.read()
+        before, after = b"\x83\xc8\x05\x0f\x30", b"\x83\xc8" + bytes([value]) + b"\x0f\x30"
+        assert rom.count(before) == 2, "another BIOS than the one that this was written for"
+        with open(os.path.join(log_dir, "bios.rom"), "wb") as file:
+            file.write(rom.replace(before, after))
+    return prepare
+
+
+BIOS_ROM_OPTION = "romimage: file=bios.rom"

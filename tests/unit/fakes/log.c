@@ -1,0 +1,40 @@
+/* A log sink that remembers. */
+#include <string.h>
+
+#include "fakes/log.h"
+
+static char record[FAKE_LOG_MAX];
+static size_t length;
+
+static void record_write(struct log_sink *sink, const char *text, size_t len)
+{
+	(void)sink;
+	len = MIN(len, sizeof(record) - 1 - length);
+	memcpy(record + length, text, len);
+	length += len;
+	record[length] = '\0';
+}
+
+void fake_log_clear(void)
+{
+	static struct log_sink sink = {.write = record_write};
+
+	if (!sink.node.next)
+		log_add_sink(&sink);
+	length = 0;
+	record[0] = '\0';
+}
+
+const char *fake_log_text(void)
+{
+	return record;
+}
+
+unsigned fake_log_count(const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *at = record; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}

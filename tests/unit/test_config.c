@@ -1,0 +1,490 @@
+/* The grammar of module command lines: docs/guests.md. 'Everything wrong gets a message that names
+ * the module or VM, the word, and the remedy'; 'one VM's errors never hurt another VM'. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fakes/guest_ram.h"
+#include "lib/log.h"
+#include "loader/config.h"
+
+static struct config config;
+static struct boot_module modules[200];
+
+/* Parses with 4 pCPUs the command lines given, each a module. */
+#define PARSE(...)                                                                                 \
+	do {                                                                                       \
+		const char *lines[] = {__VA_ARGS__};                                               \
+		parse_lines("", lines, sizeof(lines) / sizeof(lines[0]));                          \
+	} while (0)
+
+static void parse_lines(const char *cmdline, const char *const *lines, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		modules[i] = (struct boot_module){.cmdline = lines[i]};
+	config_parse(&config, cmdline, modules, count, 4);
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' does not contain '%s'", text, part);
+}
+
+static void assert_printable(const char text[CONFIG_ERROR_MAX])
+{
+	assert_in_range(strnlen(text, CONFIG_ERROR_MAX), 0, CONFIG_ERROR_MAX - 1);
+	for (; *text; text++)
+		assert_in_range(*text, ' ', '~');
+}
+
+/* The one VM of these lines has an error that holds the parts. */
+#define ASSERT_VM_ERROR(part1, part2, ...)                                                         \
+	do {                                                                                       \
+		PARSE(__VA_ARGS__);                                                                \
+		assert_int_equal(config.error_count, 0);                                           \
+		assert_int_equal(config.vm_count, 1);                                              \
+		assert_contains(config.vm[0].error, "vm 'web': ");                                 \
+		assert_contains(config.vm[0].error, part1);                                        \
+		assert_contains(config.vm[0].error, part2);                                        \
+	} while (0)
+
+static void test_all_words(void **state)
+{
+	(void)state;
+	PARSE(
+	    "vm=web kernel mem=256M vcpus=2 pin=0,1 format=elf64 exit-ok=3 on-halt=ok "
+	    "on-reset=fail background slice_us=500 cpuid=-avx,-x2apic kvm=off -- root=/dev/vda  x");
+	const struct vm_config *vm = &config.vm[0];
+
+	assert_int_equal(config.error_count, 0);
+	assert_int_equal(config.vm_count, 1);
+	assert_string_equal(vm->error, "");
+	assert_string_equal(vm->name, "web");
+	assert_ptr_equal(vm->kernel, &modules[0]);
+	assert_null(vm->initrd);
+	assert_string_equal(vm->append, "root=/dev/vda  x");
+	assert_int_equal(vm->mem, MIB(256));
+	assert_int_equal(vm->vcpus, 2);
+	assert_int_equal(vm->pin_count, 2);
+	assert_int_equal(vm->pin[0], 0);
+	assert_int_equal(vm->pin[1], 1);
+	assert_int_equal(vm->format, FORMAT_ELF64);
+	assert_int_equal(vm->exit_ok, 3);
+	assert_true(vm->is_halt_ok);
+	assert_false(vm->is_reset_ok);
+	assert_true(vm->is_background);
+	assert_int_equal(vm->slice_us, 500);
+	assert_int_equal(vm->cpuid_len, strlen("-avx,-x2apic"));
+	assert_memory_equal(vm->cpuid, "-avx,-x2apic", vm->cpuid_len);
+	assert_true(vm->is_kvm_off);
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	PARSE("vm=a kernel");
+	const struct vm_config *vm = &config.vm[0];
+
+	assert_string_equal(vm->error, "");
+	assert_string_equal(vm->append, "");
+	assert_int_equal(vm->mem, MIB(128));
+	assert_int_equal(vm->vcpus, 1);
+	assert_int_equal(vm->pin_count, 0);
+	assert_int_equal(vm->format, FORMAT_AUTO);
+	assert_int_equal(vm->flat_address, 0x100000);
+	assert_int_equal(vm->flat_mode, 64);
+	assert_int_equal(vm->exit_ok, 0);
+	assert_false(vm->is_halt_ok);
+	assert_true(vm->is_reset_ok);
+	assert_false(vm->is_background);
+	assert_int_equal(vm->slice_us, 0);
+	assert_null(vm->cpuid);
+	assert_false(vm->is_kvm_off);
+}
+
+/* GRUB2's module2 strips the file name; other loaders pass it. */
+static void test_file_name_in_front_is_tolerated(void **state)
+{
+	(void)state;
+	PARSE("/boot/vmlinuz vm=a kernel -- quiet", "(hd0,gpt2)/initrd vm=a initrd");
+	assert_int_equal(config.error_count, 0);
+	assert_int_equal(config.vm_count, 1);
+	assert_string_equal(config.vm[0].error, "");
+	assert_string_equal(config.vm[0].append, "quiet");
+	assert_ptr_equal(config.vm[0].initrd, &modules[1]);
+	/* Only in front. */
+	ASSERT_VM_ERROR("unknown word '/boot/vmlinuz'", "known: kernel",
+			"vm=web kernel /boot/vmlinuz");
+}
+
+static void test_quotes(void **state)
+{
+	(void)state;
+	PARSE("vm=\"a\" 'mem=64M' \"kernel\" cpuid='-avx' -- x=\"a b\" 'c'");
+	const struct vm_config *vm = &config.vm[0];
+
+	assert_int_equal(config.error_count, 0);
+	assert_string_equal(vm->error, "");
+	assert_string_equal(vm->name, "a");
+	assert_int_equal(vm->mem, MIB(64));
+	assert_int_equal(vm->cpuid_len, 4);
+	assert_memory_equal(vm->cpuid, "-avx", 4);
+	/* What stands behind `--` is the guest's: quotes and all. */
+	assert_string_equal(vm->append, "x=\"a b\" 'c'");
+
+	ASSERT_VM_ERROR("bad quote in 'mem=\"64M", "quote a whole word", "vm=web kernel mem=\"64M");
+	ASSERT_VM_ERROR("bad quote in 'mem=6\"4M\"'", "quote", "vm=web kernel mem=6\"4M\"");
+	ASSERT_VM_ERROR("bad quote in 'mem=\"64M\"x'", "quote", "vm=web kernel mem=\"64M\"x");
+}
+
+static void test_modules_and_order(void **state)
+{
+	(void)state;
+	/* Roles and words in any order, modules in any order, two VMs mixed. */
+	PARSE("initrd vm=a", "vm=b mem=2M kernel", "module vm=a -- first one", "kernel vm=a",
+	      "vm=a module");
+	assert_int_equal(config.error_count, 0);
+	assert_int_equal(config.vm_count, 2);
+	assert_string_equal(config.vm[0].error, "");
+	assert_string_equal(config.vm[1].error, "");
+	assert_ptr_equal(config.vm[0].initrd, &modules[0]);
+	assert_ptr_equal(config.vm[0].kernel, &modules[3]);
+	assert_int_equal(config.vm[0].module_count, 2);
+	assert_ptr_equal(config.vm[0].module[0].module, &modules[2]);
+	assert_string_equal(config.vm[0].module[0].string, "first one");
+	assert_string_equal(config.vm[0].module[1].string, "");
+	assert_int_equal(config.vm[1].mem, MIB(2));
+}
+
+static void test_no_modules(void **state)
+{
+	(void)state;
+	parse_lines("", NULL, 0);
+	assert_int_equal(config.vm_count, 0);
+	assert_int_equal(config.error_count, 1);
+	assert_contains(config.error[0], "no modules");
+	assert_contains(config.error[0], "module2");
+}
+
+static void test_module_without_vm(void **state)
+{
+	(void)state;
+	PARSE("vm=web kernel", "kernel mem=64M", "", "-- vm=x");
+	assert_int_equal(config.vm_count, 1);
+	assert_string_equal(config.vm[0].error, "");
+	assert_int_equal(config.error_count, 3);
+	assert_contains(config.error[0], "module 2 ('kernel mem=64M')");
+	assert_contains(config.error[0], "vm=NAME");
+	assert_contains(config.error[1], "module 3");
+	assert_contains(config.error[2], "module 4");
+}
+
+static void test_names(void **state)
+{
+	static const char *const bad[] = {
+	    "vm= kernel",      "vm=a/b kernel",
+	    "vm='a b' kernel", "vm=0123456789012345678901234567890x kernel",
+	    "vm=a\x01 kernel", "vm=caf\xc3\xa9 kernel",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		parse_lines("", &bad[i], 1);
+		assert_int_equal(config.vm_count, 0);
+		assert_int_equal(config.error_count, 1);
+		assert_contains(config.error[0], "module 1: bad VM name '");
+		assert_contains(config.error[0], "A-Z a-z 0-9 . _ -");
+		assert_printable(config.error[0]);
+	}
+	PARSE("vm=0123456789012345678901234567.Z_- kernel");
+	assert_int_equal(config.error_count, 1);
+	PARSE("vm=012345678901234567890123456.Z_- kernel");
+	assert_int_equal(config.error_count, 0);
+	assert_string_equal(config.vm[0].name, "012345678901234567890123456.Z_-");
+}
+
+static void test_unknown_words(void **state)
+{
+	(void)state;
+	PARSE("vm=web kernel memm=64M");
+	assert_string_equal(
+	    config.vm[0].error,
+	    "vm 'web': unknown word 'memm=64M'; known: kernel initrd module mem= vcpus= pin= "
+	    "format= address= mode= exit-ok= on-halt= on-reset= background slice_us= cpuid= kvm=");
+	/* The policy of a later issue. */
+	ASSERT_VM_ERROR("unknown word 'weight=2'", "known: ", "vm=web kernel weight=2");
+	ASSERT_VM_ERROR("unknown word 'cap=50'", "known: ", "vm=web kernel cap=50");
+	ASSERT_VM_ERROR("unknown word 'mem'", "mem=", "vm=web kernel mem");
+	ASSERT_VM_ERROR("unknown word 'background=1'", "background ", "vm=web kernel background=1");
+	ASSERT_VM_ERROR("unknown word '=5'", "known: ", "vm=web kernel =5");
+	ASSERT_VM_ERROR("unknown word 'quiet'", "known: ", "vm=web kernel quiet");
+}
+
+static void test_roles(void **state)
+{
+	(void)state;
+	ASSERT_VM_ERROR("module 2 is a second kernel", "rename", "vm=web kernel", "vm=web kernel");
+	ASSERT_VM_ERROR("an initrd without a kernel", "vm=web kernel", "vm=web initrd");
+	ASSERT_VM_ERROR("modules without a kernel", "vm=web kernel", "vm=web module -- x");
+	ASSERT_VM_ERROR("second initrd", "join", "vm=web kernel", "vm=web initrd", "vm=web initrd");
+	ASSERT_VM_ERROR("no role", "kernel, initrd or module", "vm=web mem=64M");
+	ASSERT_VM_ERROR("two roles", "keep one", "vm=web kernel initrd");
+	ASSERT_VM_ERROR("'mem=64M' stands at the initrd", "at the VM's kernel", "vm=web kernel",
+			"vm=web initrd mem=64M");
+	ASSERT_VM_ERROR("behind '--' at the initrd", "at its kernel", "vm=web kernel",
+			"vm=web initrd -- quiet");
+}
+
+static void test_values(void **state)
+{
+	(void)state;
+	ASSERT_VM_ERROR("'vcpus=0'", "1 to 16", "vm=web kernel vcpus=0");
+	ASSERT_VM_ERROR("'vcpus=17'", "1 to 16", "vm=web kernel vcpus=17");
+	ASSERT_VM_ERROR("'vcpus=two'", "1 to 16", "vm=web kernel vcpus=two");
+	ASSERT_VM_ERROR("'vcpus=4294967297'", "1 to 16", "vm=web kernel vcpus=4294967297");
+	ASSERT_VM_ERROR("pin=4: there is no such CPU", "there are 4", "vm=web kernel pin=0,4");
+	ASSERT_VM_ERROR("'pin='", "such as 0,1", "vm=web kernel pin=");
+	ASSERT_VM_ERROR("'pin=0,'", "such as 0,1", "vm=web kernel pin=0,");
+	ASSERT_VM_ERROR("'pin=0,,1'", "such as 0,1", "vm=web kernel pin=0,,1");
+	ASSERT_VM_ERROR("'pin=4294967296'", "such as 0,1", "vm=web kernel pin=4294967296");
+	ASSERT_VM_ERROR("'pin=0,0,0", "up to 16",
+			"vm=web kernel pin=0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0");
+	ASSERT_VM_ERROR("'mem='", "256M", "vm=web kernel mem=");
+	ASSERT_VM_ERROR("'mem=0'", "at least 1M", "vm=web kernel mem=0");
+	ASSERT_VM_ERROR("'mem=512'", "at least 1M", "vm=web kernel mem=512");
+	ASSERT_VM_ERROR("'mem=1023K'", "at least 1M", "vm=web kernel mem=1023K");
+	ASSERT_VM_ERROR("'mem=64MB'", "256M", "vm=web kernel mem=64MB");
+	ASSERT_VM_ERROR("'mem=-1'", "256M", "vm=web kernel mem=-1");
+	ASSERT_VM_ERROR("'mem=99999999999G'", "256M", "vm=web kernel mem=99999999999G");
+	ASSERT_VM_ERROR("multiple of 4096", "mem=", "vm=web kernel mem=1048577");
+	ASSERT_VM_ERROR("'format=exe'", "bzimage", "vm=web kernel format=exe");
+	ASSERT_VM_ERROR("'on-halt=maybe'", "ok or fail", "vm=web kernel on-halt=maybe");
+	ASSERT_VM_ERROR("'slice_us=0'", "10 to", "vm=web kernel slice_us=0");
+	ASSERT_VM_ERROR("'cpuid='", "-x2apic", "vm=web kernel cpuid=");
+	ASSERT_VM_ERROR("'exit-ok=4294967296'", "0xf4", "vm=web kernel exit-ok=4294967296");
+	PARSE("vm=web kernel mem=1M vcpus=16 pin=3");
+	assert_string_equal(config.vm[0].error, "");
+}
+
+/* cpus= leaves fewer CPUs to pin to. */
+static void test_pin_follows_cpus(void **state)
+{
+	const char *line = "vm=web kernel pin=2";
+
+	(void)state;
+	parse_lines("cpus=2", &line, 1);
+	assert_contains(config.vm[0].error, "there are 2");
+}
+
+static void test_duplicates(void **state)
+{
+	(void)state;
+	ASSERT_VM_ERROR("'mem' is there twice", "keep one", "vm=web kernel mem=64M mem=64M");
+	ASSERT_VM_ERROR("'background' is there twice", "keep one",
+			"vm=web kernel background background");
+	ASSERT_VM_ERROR("'vm' is there twice", "keep one", "vm=web kernel vm=web");
+	/* Behind `--` nothing counts. */
+	PARSE("vm=web kernel mem=64M -- mem=64M vm=x kernel");
+	assert_string_equal(config.vm[0].error, "");
+}
+
+static void test_flat(void **state)
+{
+	(void)state;
+	PARSE("vm=a kernel format=flat address=0x8000 mode=32",
+	      "vm=b kernel format=flat mode=real");
+	assert_string_equal(config.vm[0].error, "");
+	assert_int_equal(config.vm[0].flat_address, 0x8000);
+	assert_int_equal(config.vm[0].flat_mode, 32);
+	assert_int_equal(config.vm[1].flat_address, 0x7c00);
+	assert_int_equal(config.vm[1].flat_mode, 16);
+	ASSERT_VM_ERROR("address= is for flat images", "format=flat",
+			"vm=web kernel address=0x8000");
+	ASSERT_VM_ERROR("mode= is for flat images", "format=flat",
+			"vm=web kernel format=pvh mode=32");
+	ASSERT_VM_ERROR("'mode=16'", "real, 32 or 64", "vm=web kernel format=flat mode=16");
+}
+
+static void test_first_error_stays_and_others_run_on(void **state)
+{
+	(void)state;
+	PARSE("vm=web kernel vcpus=0 bogus mem=0", "vm=ok kernel mem=64M -- fine");
+	assert_contains(config.vm[0].error, "vcpus=0");
+	assert_string_equal(config.vm[1].error, "");
+	assert_int_equal(config.vm[1].mem, MIB(64));
+	assert_string_equal(config.vm[1].append, "fine");
+}
+
+static void test_too_many(void **state)
+{
+	static char lines[CONFIG_VMS_MAX + 2][40];
+	const char *ptr[CONFIG_VMS_MAX + 2];
+
+	(void)state;
+	for (unsigned i = 0; i < CONFIG_VMS_MAX + 2; i++) {
+		snprintf(lines[i], sizeof(lines[i]), "vm=v%u kernel", i);
+		ptr[i] = lines[i];
+	}
+	/* The last is for a VM that is there. */
+	snprintf(lines[CONFIG_VMS_MAX + 1], sizeof(lines[0]), "vm=v3 initrd");
+	parse_lines("", ptr, CONFIG_VMS_MAX + 2);
+	assert_int_equal(config.vm_count, CONFIG_VMS_MAX);
+	assert_int_equal(config.error_count, 1);
+	assert_contains(config.error[0], "vm 'v64' is one VM too many");
+	assert_string_equal(config.vm[3].error, "");
+	assert_non_null(config.vm[3].initrd);
+
+	ptr[0] = "vm=a kernel";
+	for (unsigned i = 1; i <= CONFIG_MODULES_MAX + 1; i++)
+		ptr[i] = "vm=a module";
+	parse_lines("", ptr, CONFIG_MODULES_MAX + 2);
+	assert_int_equal(config.vm[0].module_count, CONFIG_MODULES_MAX);
+	assert_contains(config.vm[0].error, "module 18 is one too many: a VM has at most 16");
+}
+
+static void test_global_errors_are_bounded(void **state)
+{
+	const char *lines[CONFIG_ERRORS_MAX + 3];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+		lines[i] = "kernel";
+	parse_lines("", lines, ARRAY_SIZE(lines));
+	assert_int_equal(config.error_count, CONFIG_ERRORS_MAX);
+	assert_int_equal(config.more_errors, 3);
+}
+
+static void test_hypervisor_words(void **state)
+{
+	const char *line = "vm=a kernel";
+
+	(void)state;
+	parse_lines("/boot/carousel.elf", &line, 1);
+	assert_int_equal(config.error_count, 0);
+	assert_int_equal(config.options.slice_us, 10000);
+	assert_int_equal(config.options.halt_poll_ns, 200000);
+	assert_int_equal(config.options.halt_poll_ns_grow, 2);
+	assert_int_equal(config.options.halt_poll_ns_grow_start, 10000);
+	assert_int_equal(config.options.halt_poll_ns_shrink, 0);
+	assert_int_equal(config.options.cpus, 0);
+	assert_int_equal(config.options.console_port, 0x3f8);
+	assert_int_equal(config.options.log_level, LOG_INFO);
+	assert_false(config.options.is_mitigations_off || config.options.is_switch_eager ||
+		     config.options.is_vid_off || config.options.is_guest_rdrand_off);
+	assert_int_equal(config.options.end, HV_END_POWEROFF);
+
+	parse_lines("slice_us=500 halt_poll_ns=0 halt_poll_ns_grow=3 halt_poll_ns_grow_start=1 "
+		    "halt_poll_ns_shrink=4 cpus=2 console=com2 loglevel=debug mitigations=off "
+		    "switch=eager vid=off rdrand=off end=bochs",
+		    &line, 1);
+	assert_int_equal(config.error_count, 0);
+	assert_int_equal(config.options.slice_us, 500);
+	assert_int_equal(config.options.halt_poll_ns, 0);
+	assert_int_equal(config.options.halt_poll_ns_grow, 3);
+	assert_int_equal(config.options.halt_poll_ns_grow_start, 1);
+	assert_int_equal(config.options.halt_poll_ns_shrink, 4);
+	assert_int_equal(config.options.cpus, 2);
+	assert_int_equal(config.options.console_port, 0x2f8);
+	assert_int_equal(config.options.log_level, LOG_DEBUG);
+	assert_true(config.options.is_mitigations_off && config.options.is_switch_eager &&
+		    config.options.is_vid_off && config.options.is_guest_rdrand_off);
+	assert_int_equal(config.options.end, HV_END_BOCHS);
+
+	parse_lines("console=none", &line, 1);
+	assert_int_equal(config.options.console_port, 0);
+	parse_lines("console=0x2e8", &line, 1);
+	assert_int_equal(config.options.console_port, 0x2e8);
+}
+
+static void test_hypervisor_errors(void **state)
+{
+	static const struct {
+		const char *cmdline, *part1, *part2;
+	} bad[] = {
+	    {"slice=5", "carousel: unknown word 'slice=5'", "known: slice_us="},
+	    {"--", "unknown word '--'", "known: "},
+	    {"cpus=0", "bad value in 'cpus=0'", "1 to 64"},
+	    {"cpus=2 cpus=2", "'cpus' is there twice", "keep one"},
+	    {"console=com9", "'console=com9'", "com1"},
+	    {"console=0x10000", "'console=0x10000'", "0x3f8"},
+	    {"loglevel=all", "'loglevel=all'", "error, warn"},
+	    {"end='x", "bad quote in 'end='x'", "quote"},
+	    {"halt_poll_ns=1000000001", "'halt_poll_ns=1000000001'", "1000000000"},
+	};
+	const char *line = "vm=a kernel";
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		parse_lines(bad[i].cmdline, &line, 1);
+		assert_int_equal(config.error_count, 1);
+		assert_contains(config.error[0], bad[i].part1);
+		assert_contains(config.error[0], bad[i].part2);
+		assert_string_equal(config.vm[0].error, "");
+	}
+}
+
+/* Whatever stands on the lines: errors are terminated and printable, names are names. */
+static void test_mutations(void **state)
+{
+	static const char *const good[] = {
+	    "vm=web kernel mem=256M vcpus=2 pin=0,1 format='flat' address=1M mode=32 -- a b",
+	    "(hd0)/x vm=web initrd",
+	    "vm=\"db\" kernel exit-ok=3 on-halt=ok background slice_us=500 cpuid=-avx kvm=off",
+	    "vm=db module -- string",
+	};
+	static char lines[ARRAY_SIZE(good)][100];
+	const char *ptr[ARRAY_SIZE(good)];
+	uint64_t seed = 0x853c49e6748fea9b;
+
+	(void)state;
+	for (unsigned n = 0; n < 5000; n++) {
+		for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+			strcpy(lines[i], good[i]);
+			fake_mutate(&seed, (uint8_t *)lines[i], strlen(good[i]), 20);
+			ptr[i] = lines[i];
+		}
+		parse_lines(lines[n % ARRAY_SIZE(good)], ptr, ARRAY_SIZE(good));
+		assert_in_range(config.error_count, 1, CONFIG_ERRORS_MAX);
+		for (unsigned i = 0; i < config.error_count; i++)
+			assert_printable(config.error[i]);
+		for (unsigned i = 0; i < config.vm_count; i++) {
+			assert_printable(config.vm[i].error);
+			assert_in_range(strlen(config.vm[i].name), 1, CONFIG_NAME_MAX - 1);
+			assert_true(config.vm[i].kernel || config.vm[i].error[0]);
+			assert_in_range(config.vm[i].vcpus, 0,
+					config.vm[i].error[0] ? UINT32_MAX : 16);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_all_words),
+	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_file_name_in_front_is_tolerated),
+	    cmocka_unit_test(test_quotes),
+	    cmocka_unit_test(test_modules_and_order),
+	    cmocka_unit_test(test_no_modules),
+	    cmocka_unit_test(test_module_without_vm),
+	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_unknown_words),
+	    cmocka_unit_test(test_roles),
+	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_pin_follows_cpus),
+	    cmocka_unit_test(test_duplicates),
+	    cmocka_unit_test(test_flat),
+	    cmocka_unit_test(test_first_error_stays_and_others_run_on),
+	    cmocka_unit_test(test_too_many),
+	    cmocka_unit_test(test_global_errors_are_bounded),
+	    cmocka_unit_test(test_hypervisor_words),
+	    cmocka_unit_test(test_hypervisor_errors),
+	    cmocka_unit_test(test_mutations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,67 @@
+"""Test outcomes, and JUnit XML of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+
+@dataclass
+class Outcome:
+    """How one test went; `text` says why it failed or was skipped."""
+
+    suite: str
+    name: str
+    state: str
+    seconds: float = 0.0
+    text: str = ""
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"[^\t\n\x20-\ud7ff\ue000-\ufffd]", "?", text)
+
+
+def write_junit(path: str, suite: str, outcomes: list[Outcome]) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    counts = {state: sum(outcome.state == state for outcome in outcomes)
+              for state in (FAILED, SKIPPED)}
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>',
+             f'<testsuites><testsuite name={quoteattr(suite)} tests="{len(outcomes)}" '
+             f'failures="{counts[FAILED]}" errors="0" skipped="{counts[SKIPPED]}" '
+             f'time="{sum(outcome.seconds for outcome in outcomes):.3f}">']
+    for outcome in outcomes:
+        lines.append(f"<testcase classname={quoteattr(_clean(outcome.suite))} "
+                     f"name={quoteattr(_clean(outcome.name))} time=\"{outcome.seconds:.3f}\">")
+        text = _clean(outcome.text)
+        first = text.splitlines()[0] if text else ""
+        if outcome.state == FAILED:
+            lines.append(f"<failure message={quoteattr(first)}>{escape(text)}</failure>")
+        elif outcome.state == SKIPPED:
+            lines.append(f"<skipped message={quoteattr(first)}/>")
+        lines.append("</testcase>")
+    lines.append("</testsuite></testsuites>")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def read_junit(path: str, suite: str) -> list[Outcome]:
+    """The outcomes in a JUnit XML file, ours or cmocka's; ValueError when it is not one."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    outcomes = []
+    for case in root.iter("testcase"):
+        bad = next((child for child in case if child.tag in ("failure", "error")), None)
+        skipped = case.find("skipped")
+        state = FAILED if bad is not None else SKIPPED if skipped is not None else PASSED
+        text = (bad.text or bad.get("message", "")) if bad is not None else \
+            skipped.get("message", "") if skipped is not None else ""
+        outcomes.append(Outcome(suite, case.get("name", "?"), state,
+                                float(case.get("time") or 0), text))
+    return outcomes

@@ -1,0 +1,240 @@
+"""The machines that Carousel can be run on: Bochs, QEMU with KVM, QEMU's own emulation (TCG). Each
+starts in its log directory with an image and gives a two-way line to COM1.
+
+Bochs' serial port is a socket (mode=socket-client): it loses nothing when we are slow to read, and
+takes input only as fast as Carousel reads it. QEMU's is its standard input and output.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+from .common import Failure, OVMF_BOCHS, OVMF_CODE, OVMF_VARS, STATUS_HYPERVISOR, tail, tool
+
+BOCHS_MODEL = "corei7_skylake_x"
+BOCHS_IPS = 50_000_000
+BOCHS_SHARE = "/usr/share/bochs"
+
+BOCHSRC = """\
+display_library: term
+romimage: file={rom}
+vgaromimage: file={share}/VGABIOS-lgpl-latest
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_msrs}
+memory: guest={memory}, host={host_memory}
+clock: sync=none, time0=946684800, rtc_sync=0
+boot: cdrom
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=cdrom, path=image.iso, status=inserted
+com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
+magic_break: enabled=1
+log: bochs.log
+panic: action=fatal
+error: action=report
+info: action=report
+speaker: enabled=1, mode=none
+sound: waveoutdrv=dummy
+"""
+
+
+@dataclass
+class Options:
+    """What a machine is to be like. Memory is in MiB."""
+
+    cpus: int = 1
+    memory: int = 256
+    cpu_model: str = ""
+    ips: int = BOCHS_IPS
+    is_uefi: bool = False
+    extra: list[str] = field(default_factory=list)
+
+
+class Machine:
+    """A running emulator. `output` is the descriptor that COM1's bytes come from."""
+
+    end_word = ""  # the value of Carousel's `end=` that stops this machine
+
+    def __init__(self, log_dir: str, options: Options) -> None:
+        self.log_dir = log_dir
+        self.options = options
+        self.process: subprocess.Popen | None = None
+
+    @property
+    def output(self) -> int:
+        raise NotImplementedError
+
+    def send(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def has_ended_well(self) -> bool:
+        """Whether the stopped emulator says that Carousel, and nothing else, stopped it."""
+        raise NotImplementedError
+
+    def start(self, image: str) -> None:
+        link = os.path.join(self.log_dir, "image.iso")
+        if os.path.abspath(image) != link:
+            if os.path.lexists(link):
+                os.unlink(link)
+            os.symlink(os.path.abspath(image), link)
+        self._start()
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def _spawn(self, command: list[str], log: str, **pipes) -> subprocess.Popen:
+        with open(os.path.join(self.log_dir, "command"), "w", encoding="utf-8") as file:
+            file.write(shlex.join(command) + "\n")
+        with open(os.path.join(self.log_dir, log), "wb") as file:
+            pipes.setdefault("stdout", file)
+            # A session of its own: Ctrl-C at the terminal is ours, not the emulator's.
+            return subprocess.Popen(command, cwd=self.log_dir, stderr=file, start_new_session=True,
+                                    env=dict(os.environ, TERM="dumb"), **pipes)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the emulator's process has ended within the time."""
+        assert self.process
+        try:
+            self.process.wait(seconds)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+
+    def stop(self) -> None:
+        """Ends the emulator, gently and then not."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            if not self.wait(3):
+                self.process.kill()
+                self.process.wait()
+
+
+class Bochs(Machine):
+    end_word = "bochs"
+
+    def __init__(self, log_dir: str, options: Options) -> None:
+        super().__init__(log_dir, options)
+        self._line: socket.socket | None = None
+
+    @property
+    def output(self) -> int:
+        assert self._line
+        return self._line.fileno()
+
+    def send(self, data: bytes) -> None:
+        assert self._line
+        try:
+            self._line.sendall(data)
+        except OSError:
+            pass  # it has just ended; the reader notices
+
+    def has_ended_well(self) -> bool:
+        """The magic breakpoint lets the script's `quit` run: status 0. A triple fault or a panic is
+        not 0, since reset_on_triple_fault is off."""
+        assert self.process
+        return self.process.returncode == 0
+
+    def config(self, port: int) -> str:
+        options = self.options
+        rom, memory = f"{BOCHS_SHARE}/BIOS-bochs-latest", options.memory
+        if options.is_uefi:
+            rom, memory = OVMF_BOCHS, max(memory, 512)
+            if not os.path.exists(rom):
+                raise Failure("UEFI firmware for Bochs is not installed", "apt-get install ovmf")
+        text = BOCHSRC.format(rom=rom, share=BOCHS_SHARE, model=options.cpu_model or BOCHS_MODEL,
+                              cpus=options.cpus, ips=options.ips, memory=memory,
+                              host_memory=min(memory, 2048), port=port,
+                              ignore_msrs=int(options.is_uefi))
+        return text + "".join(line + "\n" for line in options.extra)
+
+    def _start(self) -> None:
+        program = tool("bochs-bin", "bochs bochs-term bochsbios vgabios")
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(1)
+            listener.settimeout(0.1)
+            with open(os.path.join(self.log_dir, "bochsrc"), "w", encoding="utf-8") as file:
+                file.write(self.config(listener.getsockname()[1]))
+            with open(os.path.join(self.log_dir, "rc"), "w", encoding="utf-8") as file:
+                file.write("c\nquit\n")  # the debugger's prompts: at the start, at the end
+            self.process = self._spawn([program, "-q", "-f", "bochsrc", "-rc", "rc"], "bochs.out",
+                                       stdin=subprocess.DEVNULL)
+            self._line = self._accept(listener)
+
+    def _accept(self, listener: socket.socket) -> socket.socket:
+        assert self.process
+        deadline = time.monotonic() + 30
+        while self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                line, _ = listener.accept()
+                return line
+            except socket.timeout:
+                continue
+        self.stop()
+        log = tail(os.path.join(self.log_dir, "bochs.log"), 5) or \
+            tail(os.path.join(self.log_dir, "bochs.out"), 5)
+        raise Failure("Bochs did not start", f"its log ends: {log}", STATUS_HYPERVISOR)
+
+    def stop(self) -> None:
+        super().stop()
+        if self._line:
+            self._line.close()
+            self._line = None
+
+
+class Qemu(Machine):
+    end_word = "debug-exit"
+    accelerator = "tcg"
+    default_model = "max"
+
+    @property
+    def output(self) -> int:
+        assert self.process and self.process.stdout
+        return self.process.stdout.fileno()
+
+    def send(self, data: bytes) -> None:
+        assert self.process and self.process.stdin
+        try:
+            self.process.stdin.write(data)
+            self.process.stdin.flush()
+        except OSError:
+            pass
+
+    def has_ended_well(self) -> bool:
+        """isa-debug-exit makes the status odd; 0 would be a power-off, which is not our end."""
+        assert self.process
+        return self.process.returncode > 0 and self.process.returncode % 2 == 1
+
+    def command(self) -> list[str]:
+        options = self.options
+        command = [tool("qemu-system-x86_64", "qemu-system-x86"), "-machine", "q35",
+                   "-accel", self.accelerator, "-cpu", options.cpu_model or self.default_model,
+                   "-smp", str(options.cpus), "-m", f"{options.memory}M", "-nodefaults",
+                   "-display", "none", "-vga", "std", "-no-reboot", "-cdrom", "image.iso",
+                   "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+                   "-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"]
+        if options.is_uefi:
+            if not os.path.exists(OVMF_CODE):
+                raise Failure("UEFI firmware for QEMU is not installed", "apt-get install ovmf")
+            command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
+                        "-drive", "if=pflash,format=raw,file=efivars.fd"]
+        return command + options.extra
+
+    def _start(self) -> None:
+        command = self.command()
+        if self.options.is_uefi:
+            shutil.copyfile(OVMF_VARS, os.path.join(self.log_dir, "efivars.fd"))
+        self.process = self._spawn(command, "qemu.err", stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+
+
+class Kvm(Qemu):
+    accelerator = "kvm"
+    default_model = "host,migratable=off,+invtsc"
+
+
+MACHINES = {"bochs": Bochs, "qemu": Qemu, "kvm": Kvm}

@@ -1,0 +1,225 @@
+"""Runs an image on a machine: shows COM1 live, matches console text, steers Carousel by its control
+channel, and finds the exit status."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import time
+from dataclasses import dataclass, field
+
+from .common import (STATUS_HYPERVISOR, STATUS_OK, STATUS_SIGNAL, STATUS_TIMEOUT,
+                     STATUS_VM_FAILED)
+from .console import KeyFilter, Line, LineSplitter, command_quit, command_verdict
+from .machines import Machine
+from .terminal import Terminal
+
+STOP_SECONDS = 10.0   # from Carousel's last line to the emulator's own end
+GRACE_SECONDS = 5.0   # from a `quit` or the time limit to Carousel's last line
+SILENCE_SECONDS = 10.0
+
+
+@dataclass
+class Watch:
+    """What to look for on one VM's console."""
+
+    expect: list[str] = field(default_factory=list)
+    fail_on: list[str] = field(default_factory=list)
+    is_background: bool = False
+
+
+@dataclass
+class Result:
+    """How a run went. `status` is the exit status, `why` says it in words."""
+
+    status: int
+    why: str
+    lines: list[Line]
+    seconds: float
+    first_guest_line: float | None = None
+    verdicts: dict[str, Line] = field(default_factory=dict)
+
+    def guest_lines(self, vm: str) -> list[str]:
+        return [line.text for line in self.lines if line.kind == "guest" and line.vm == vm]
+
+
+class Stopped(Exception):
+    """SIGINT or SIGTERM came."""
+
+
+def _on_signal(number, _frame):
+    raise Stopped(signal.Signals(number).name)
+
+
+class Run:
+    """One run of one machine, from its start to its end."""
+
+    def __init__(self, machine: Machine, watch: dict[str, Watch], timeout: float = 0,
+                 terminal: Terminal | None = None, has_progress: bool = False) -> None:
+        self.machine = machine
+        self.watch = watch
+        self.timeout = timeout
+        self.terminal = terminal or Terminal(is_shown=False)
+        self.has_progress = has_progress
+        self.patterns = {vm: ([re.compile(text) for text in what.expect],
+                              [re.compile(text) for text in what.fail_on])
+                         for vm, what in watch.items()}
+        self.lines: list[Line] = []
+        self.verdicts: dict[str, Line] = {}
+        self.decided: set[str] = set()
+        self.end: Line | None = None
+        self.first_guest_line: float | None = None
+        self.is_timed_out = False
+        self.is_quit = False
+        self._began = self._last_output = time.monotonic()
+        self._deadline: float | None = self._began + timeout if timeout else None
+
+    def execute(self, image: str) -> Result:
+        """Runs the image to its end. SIGINT and SIGTERM end the machine, too."""
+        handlers = {}
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handlers[number] = signal.signal(number, _on_signal)
+        except ValueError:
+            pass  # not the main thread: the caller minds the signals
+        splitter = LineSplitter()
+        stopped = ""
+        try:
+            self.machine.start(image)
+            with open(os.path.join(self.machine.log_dir, "console.log"), "wb") as log, self.terminal:
+                self._loop(log, splitter)
+        except Stopped as signal_name:
+            stopped = str(signal_name)
+        finally:
+            self.machine.stop()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        for line in splitter.flush():
+            self._take(line)
+        status, why = (STATUS_SIGNAL, f"stopped by {stopped}") if stopped else self._judge()
+        return Result(status, why, self.lines, time.monotonic() - self._began,
+                      self.first_guest_line, self.verdicts)
+
+    def _loop(self, log, splitter: LineSplitter) -> None:
+        keys = KeyFilter()
+        with selectors.SelectSelector() as selector:
+            selector.register(self.machine.output, selectors.EVENT_READ, "output")
+            if self.terminal.input is not None:
+                selector.register(self.terminal.input, selectors.EVENT_READ, "keys")
+            while True:
+                for key, _ in selector.select(0.25):
+                    if key.data == "keys":
+                        if not self._type(keys):
+                            selector.unregister(key.fd)
+                        continue
+                    try:
+                        data = os.read(key.fd, 65536)
+                    except ConnectionResetError:
+                        data = b""
+                    if not data:
+                        self.machine.wait(STOP_SECONDS)
+                        return
+                    log.write(data)
+                    log.flush()
+                    self._last_output = time.monotonic()
+                    self.terminal.show(data)
+                    for line in splitter.feed(data):
+                        self._take(line)
+                if self._is_over():
+                    return
+
+    def _is_over(self) -> bool:
+        now = time.monotonic()
+        if self._deadline is not None and now >= self._deadline:
+            if self.end or self.is_timed_out or self.is_quit:
+                return True
+            self.is_timed_out = True
+            self._deadline = now + GRACE_SECONDS
+            self.terminal.note(f"the time ran out ({self.timeout:g} s)")
+            for vm in self.watch:
+                if vm not in self.verdicts:
+                    self.machine.send(command_verdict(vm, False, "the time ran out"))
+            self.machine.send(command_quit())
+        if self.has_progress and now - self._last_output >= SILENCE_SECONDS:
+            self._last_output = now
+            open_vms = ", ".join(vm for vm in self.watch if vm not in self.verdicts)
+            self.terminal.note(f"{now - self._began:.0f} s: working, nothing new on the console"
+                               + (f" ({open_vms})" if open_vms else ""))
+        return False
+
+    def _type(self, keys: KeyFilter) -> bool:
+        """Takes what was typed. False at the end of the input."""
+        assert self.terminal.input is not None
+        data = os.read(self.terminal.input, 4096)
+        typed = keys.feed(data)
+        if typed:
+            self.machine.send(typed)
+        if keys.wants_help:
+            keys.wants_help = False
+            self.terminal.note(KeyFilter.HELP)
+        if keys.wants_quit and not self.is_quit:
+            self.is_quit = True
+            self.machine.send(command_quit())
+            self._deadline = time.monotonic() + GRACE_SECONDS
+        return bool(data)
+
+    def _take(self, line: Line) -> None:
+        self.lines.append(line)
+        if line.kind == "verdict":
+            self.verdicts[line.vm] = line
+        elif line.kind == "end":
+            self.end = line
+            self._deadline = time.monotonic() + STOP_SECONDS
+        elif line.kind == "guest":
+            if self.first_guest_line is None:
+                self.first_guest_line = time.monotonic() - self._began
+            self._match(line)
+
+    def _match(self, line: Line) -> None:
+        if line.vm not in self.patterns or line.vm in self.decided or line.vm in self.verdicts:
+            return
+        expect, fail_on = self.patterns[line.vm]
+        for patterns, is_ok, word in ((fail_on, False, "--fail-on"), (expect, True, "--expect")):
+            for pattern in patterns:
+                if pattern.search(line.text):
+                    self.decided.add(line.vm)
+                    self.machine.send(command_verdict(line.vm, is_ok, f"{word} {pattern.pattern}"))
+                    return
+
+    def _judge(self) -> tuple[int, str]:
+        if self.is_timed_out:
+            return STATUS_TIMEOUT, f"the time ran out ({self.timeout:g} s)"
+        if self.end is None:
+            if self.is_quit:
+                return STATUS_VM_FAILED, "quit from the keyboard; Carousel did not answer"
+            code = self.machine.process.returncode if self.machine.process else None
+            return STATUS_HYPERVISOR, ("the machine stopped without Carousel's last line "
+                                       f"(the emulator's status: {code})")
+        status, why = self.end.status, self.end.text
+        if status not in (STATUS_OK, STATUS_VM_FAILED, 2, STATUS_HYPERVISOR):
+            return STATUS_HYPERVISOR, f"Carousel ended with the unknown status {status}: {why}"
+        if status != STATUS_OK:
+            return status, why
+        waited = [vm for vm, what in self.watch.items() if not what.is_background]
+        silent = [vm for vm in waited if vm not in self.verdicts]
+        if silent:
+            return STATUS_HYPERVISOR, f"no verdict for {', '.join(silent)} though all is said to be well"
+        failed = [vm for vm in waited if not self.verdicts[vm].ok]
+        if failed:
+            return STATUS_VM_FAILED, f"{', '.join(failed)} failed"
+        if not self.machine.has_ended_well():
+            code = self.machine.process.returncode if self.machine.process else None
+            return STATUS_HYPERVISOR, f"the machine did not stop as it should (its status: {code})"
+        return status, why
+
+
+def guest_status(result: Result, vm: str) -> int:
+    """The exit status for `--status guest`: the value that the only VM wrote to port 0xf4, where it
+    ended that way; else the run's own."""
+    verdict = result.verdicts.get(vm)
+    value = verdict.exit_value() if verdict else None
+    if value is None or result.status not in (STATUS_OK, STATUS_VM_FAILED):
+        return result.status
+    return value & 0xff
