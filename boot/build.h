@@ -4,11 +4,12 @@
 
 #include "boot/boot.h"
 
-/* What all VMs share: clock, halt polling. `on_end` is told of each VM's end. Boot pCPU, before vmx_init. */
+/* What all VMs share: clock, halt polling. `on_end` is told of each VM's end. Boot pCPU, before
+ * vmx_init. */
 void build_machine(const struct boot *boot, void (*on_end)(void));
 
-/* Creates and loads every VM of the configuration; a bad one becomes a failed VM with a message. True when the
- * input as a whole had an error. */
+/* Creates and loads every VM of the configuration; a bad one becomes a failed VM with a message.
+ * True when the input as a whole had an error. */
 bool build_vms(const struct boot *boot);
 
 /* Hands those that are well to the scheduler. Every pCPU's run queue is there. */

@@ -1,4 +1,5 @@
-/* What runs on the machine once it is ours: VMX on every pCPU, the VMs of the configuration, their end. */
+/* What runs on the machine once it is ours: VMX on every pCPU, the VMs of the configuration, their
+ * end. */
 #include "boot/boot.h"
 #include "boot/build.h"
 #include "cpu/apic.h"
@@ -16,13 +17,14 @@
 #include "vmx/cpu.h"
 #include "vmx/report.h"
 
-/* (a) Set by the boot pCPU when VMX works and the VMs are built: the other pCPUs may begin. -1: never. */
+/* (a) Set by the boot pCPU when VMX works and the VMs are built: the other pCPUs may begin. -1:
+ * never. */
 static int32_t may_begin;
 static uint32_t begun; /* (a) pCPUs that have answered */
 static uint32_t refused;
-static uint32_t stopped; /* (a) pCPUs that are out of VMX operation for good */
+static uint32_t stopped;   /* (a) pCPUs that are out of VMX operation for good */
 static bool has_bad_input; /* (i) when the VMs run */
-static bool is_reaping;  /* (a) reap_timer is armed */
+static bool is_reaping;    /* (a) reap_timer is armed */
 static uint64_t reaped[BITMAP_WORDS(CONFIG_VMS_MAX)]; /* VMs whose verdict is out */
 
 #define REAP_AGAIN_NS 100000
@@ -100,8 +102,8 @@ static bool has_stopped(const struct vm *vm)
 	return true;
 }
 
-/* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest; ends the machine after the
- * last one that it waits for. */
+/* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest; ends the machine
+ * after the last one that it waits for. */
 static void reap(struct sched_timer *timer, uint64_t now)
 {
 	bool is_waiting = false;

@@ -36,11 +36,11 @@ static size_t log_prefix(char *buf, size_t size)
 void boot_end(uint8_t status, const char *why)
 {
 	static const enum machine_end how[] = {
-	    [HV_END_POWEROFF] = MACHINE_POWEROFF,
-	    [HV_END_RESET] = MACHINE_RESET,
-	    [HV_END_HALT] = MACHINE_HALT,
-	    [HV_END_BOCHS] = MACHINE_BOCHS,
-	    [HV_END_DEBUG_EXIT] = MACHINE_DEBUG_EXIT,
+		[HV_END_POWEROFF] = MACHINE_POWEROFF,
+		[HV_END_RESET] = MACHINE_RESET,
+		[HV_END_HALT] = MACHINE_HALT,
+		[HV_END_BOCHS] = MACHINE_BOCHS,
+		[HV_END_DEBUG_EXIT] = MACHINE_DEBUG_EXIT,
 	};
 	char line[128];
 	int len = fmt_snprintf(line, sizeof(line), "end: status %u: %s\n", status, why);
@@ -70,9 +70,9 @@ static bool read_boot_information(uint32_t magic, uint32_t info)
 		*mb2 = (struct mb2){.cmdline = "", .loader_name = ""};
 	for (uint32_t i = 0; i < mb2->module_count; i++)
 		boot.module[i] = (struct boot_module){
-		    .cmdline = mb2->module[i].string,
-		    .data = hpa_to_ptr(HPA(mb2->module[i].start)),
-		    .size = mb2->module[i].end - mb2->module[i].start,
+			.cmdline = mb2->module[i].string,
+			.data = hpa_to_ptr(HPA(mb2->module[i].start)),
+			.size = mb2->module[i].end - mb2->module[i].start,
 		};
 	/* For the console now; again, for `pin=`, when the pCPUs are counted. */
 	config_parse(&boot.config, mb2->cmdline, boot.module, mb2->module_count, MAX_PCPUS);

@@ -98,7 +98,7 @@ static bool read_module(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 		return text && m.end >= m.start;
 	}
 	mb2->module[mb2->module_count++] =
-	    (struct mb2_module){.start = m.start, .end = m.end, .string = text};
+		(struct mb2_module){.start = m.start, .end = m.end, .string = text};
 	return true;
 }
 
@@ -157,18 +157,18 @@ static bool read_framebuffer(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 		return false;
 	mb2->has_framebuffer = true;
 	mb2->framebuffer = (struct mb2_framebuffer){
-	    .address = t.address,
-	    .pitch = t.pitch,
-	    .width = t.width,
-	    .height = t.height,
-	    .bpp = t.bpp,
-	    .type = t.type,
-	    .red_pos = rgb.red_pos,
-	    .red_size = rgb.red_size,
-	    .green_pos = rgb.green_pos,
-	    .green_size = rgb.green_size,
-	    .blue_pos = rgb.blue_pos,
-	    .blue_size = rgb.blue_size,
+		.address = t.address,
+		.pitch = t.pitch,
+		.width = t.width,
+		.height = t.height,
+		.bpp = t.bpp,
+		.type = t.type,
+		.red_pos = rgb.red_pos,
+		.red_size = rgb.red_size,
+		.green_pos = rgb.green_pos,
+		.green_size = rgb.green_size,
+		.blue_pos = rgb.blue_pos,
+		.blue_size = rgb.blue_size,
 	};
 	return true;
 }
@@ -191,14 +191,14 @@ static bool read_rsdp(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 #define RSDP_V2_SIZE 36u
 
 static const struct tag_kind tag_kinds[] = {
-    [MB2_TAG_CMDLINE] = {sizeof(struct tag) + 1, "command line", read_cmdline},
-    [MB2_TAG_LOADER_NAME] = {sizeof(struct tag) + 1, "boot loader name", read_loader_name},
-    [MB2_TAG_MODULE] = {sizeof(struct tag_module) + 1, "module", read_module},
-    [MB2_TAG_MMAP] = {sizeof(struct tag_mmap), "memory map", read_mmap},
-    [MB2_TAG_FRAMEBUFFER] = {sizeof(struct tag_framebuffer), "framebuffer", read_framebuffer},
-    [MB2_TAG_ACPI_OLD] = {sizeof(struct tag) + RSDP_V1_SIZE, "ACPI old RSDP", read_rsdp},
-    [MB2_TAG_ACPI_NEW] = {sizeof(struct tag) + RSDP_V2_SIZE, "ACPI new RSDP", read_rsdp},
-    [MB2_TAG_EFI_MMAP] = {sizeof(struct tag_mmap), "EFI memory map", read_efi_mmap},
+	[MB2_TAG_CMDLINE] = {sizeof(struct tag) + 1, "command line", read_cmdline},
+	[MB2_TAG_LOADER_NAME] = {sizeof(struct tag) + 1, "boot loader name", read_loader_name},
+	[MB2_TAG_MODULE] = {sizeof(struct tag_module) + 1, "module", read_module},
+	[MB2_TAG_MMAP] = {sizeof(struct tag_mmap), "memory map", read_mmap},
+	[MB2_TAG_FRAMEBUFFER] = {sizeof(struct tag_framebuffer), "framebuffer", read_framebuffer},
+	[MB2_TAG_ACPI_OLD] = {sizeof(struct tag) + RSDP_V1_SIZE, "ACPI old RSDP", read_rsdp},
+	[MB2_TAG_ACPI_NEW] = {sizeof(struct tag) + RSDP_V2_SIZE, "ACPI new RSDP", read_rsdp},
+	[MB2_TAG_EFI_MMAP] = {sizeof(struct tag_mmap), "EFI memory map", read_efi_mmap},
 };
 
 static void read_tag(struct mb2 *mb2, struct log_limit *limit, const uint8_t *tag,
@@ -214,10 +214,10 @@ static void read_tag(struct mb2 *mb2, struct log_limit *limit, const uint8_t *ta
 	if (head->type == MB2_TAG_MODULE && head->size < kind->min_size)
 		mb2->modules_left_out++;
 	log_limited(
-	    limit,
-	    "Multiboot2: the %s tag (%u bytes) is malformed and left out; the boot loader '%s' "
-	    "made it: try another version of it",
-	    kind->name, head->size, mb2->loader_name);
+		limit,
+		"Multiboot2: the %s tag (%u bytes) is malformed and left out; the boot loader '%s' "
+		"made it: try another version of it",
+		kind->name, head->size, mb2->loader_name);
 }
 
 static int mb2_refuse(const char *what, uint64_t value)
@@ -296,8 +296,8 @@ static struct mb2_range memmap_entry(const struct mb2 *mb2, uint32_t i, bool *is
 	} else {
 		range = mb2_efi_entry(&mb2->efi_mmap, i);
 		*is_usable =
-		    (range.type >= EFI_LOADER_CODE && range.type <= EFI_BOOT_SERVICES_DATA) ||
-		    range.type == EFI_CONVENTIONAL;
+			(range.type >= EFI_LOADER_CODE && range.type <= EFI_BOOT_SERVICES_DATA) ||
+			range.type == EFI_CONVENTIONAL;
 	}
 	/* One that wraps is cut at the end of the address space: it matters when it is reserved. */
 	range.len = MIN(range.len, UINT64_MAX - range.start);

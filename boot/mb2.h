@@ -79,7 +79,7 @@ struct mb2 {
 	const char *loader_name; /* "" when there is none */
 	uint32_t module_count;
 	uint32_t
-	    modules_left_out; /* there were more than MB2_MODULES_MAX, or they were malformed */
+		modules_left_out; /* there were more than MB2_MODULES_MAX, or they were malformed */
 	struct mb2_module module[MB2_MODULES_MAX];
 	struct mb2_entries mmap, efi_mmap;
 	bool has_framebuffer;

@@ -40,8 +40,8 @@ int memory_read_map(struct boot *boot)
 	if (!err)
 		err = memmap_remove(&boot->free, 0, PAGE_SIZE);
 	if (!err)
-		err =
-		    reserve(boot, (uint64_t)(uintptr_t)image_start, (uint64_t)(uintptr_t)image_end);
+		err = reserve(boot, (uint64_t)(uintptr_t)image_start,
+			      (uint64_t)(uintptr_t)image_end);
 	if (!err)
 		err = reserve(boot, info, info + mb2->size);
 	for (uint32_t i = 0; !err && i < mb2->module_count; i++)

@@ -21,7 +21,7 @@ static struct {
 static void run_calls(void)
 {
 	struct call *call =
-	    __atomic_exchange_n(&mailbox[this_cpu_id()].top, NULL, __ATOMIC_ACQUIRE);
+		__atomic_exchange_n(&mailbox[this_cpu_id()].top, NULL, __ATOMIC_ACQUIRE);
 
 	while (call) {
 		struct call *next = call->next; /* gone with its caller once it is done */

@@ -19,7 +19,7 @@ struct trap_frame;
 
 /* The same from an exception's frame, whose registers and stack are reported. */
 void panic_with_frame(const struct trap_frame *frame, const char *fmt, ...)
-    __printf_like(2, 3) __noreturn __cold;
+	__printf_like(2, 3) __noreturn __cold;
 
 /* Has any pCPU panicked? Then sinks write at once and take no lock. Any context. */
 bool panic_is_active(void);

@@ -36,26 +36,26 @@ static void (*irq_handlers[VECTORS])(void);
 static void (*nmi_handler)(const struct trap_frame *frame);
 
 static const char *const exception_names[FIRST_IRQ] = {
-    [0] = "#DE divide error",
-    [1] = "#DB debug exception",
-    [2] = "NMI",
-    [3] = "#BP breakpoint",
-    [4] = "#OF overflow",
-    [5] = "#BR bound range exceeded",
-    [6] = "#UD invalid opcode",
-    [7] = "#NM device not available",
-    [8] = "#DF double fault",
-    [10] = "#TS invalid TSS",
-    [11] = "#NP segment not present",
-    [12] = "#SS stack fault",
-    [13] = "#GP general protection",
-    [14] = "#PF page fault",
-    [16] = "#MF floating-point error",
-    [17] = "#AC alignment check",
-    [18] = "#MC machine check",
-    [19] = "#XM SIMD floating-point exception",
-    [20] = "#VE virtualization exception",
-    [21] = "#CP control protection",
+	[0] = "#DE divide error",
+	[1] = "#DB debug exception",
+	[2] = "NMI",
+	[3] = "#BP breakpoint",
+	[4] = "#OF overflow",
+	[5] = "#BR bound range exceeded",
+	[6] = "#UD invalid opcode",
+	[7] = "#NM device not available",
+	[8] = "#DF double fault",
+	[10] = "#TS invalid TSS",
+	[11] = "#NP segment not present",
+	[12] = "#SS stack fault",
+	[13] = "#GP general protection",
+	[14] = "#PF page fault",
+	[16] = "#MF floating-point error",
+	[17] = "#AC alignment check",
+	[18] = "#MC machine check",
+	[19] = "#XM SIMD floating-point exception",
+	[20] = "#VE virtualization exception",
+	[21] = "#CP control protection",
 };
 
 static void fill_idt(void)
@@ -64,11 +64,11 @@ static void fill_idt(void)
 		uint64_t entry = (uint64_t)(uintptr_t)(trap_entries + v * TRAP_ENTRY_SIZE);
 
 		idt[v] = (struct gate){
-		    .offset_low = (uint16_t)entry,
-		    .offset_mid = (uint16_t)(entry >> 16),
-		    .offset_high = (uint32_t)(entry >> 32),
-		    .selector = SEL_CODE,
-		    .type = GATE_INTERRUPT,
+			.offset_low = (uint16_t)entry,
+			.offset_mid = (uint16_t)(entry >> 16),
+			.offset_high = (uint32_t)(entry >> 32),
+			.selector = SEL_CODE,
+			.type = GATE_INTERRUPT,
 		};
 	}
 	idt[VECTOR_NMI].ist = IST_NMI;
@@ -120,7 +120,7 @@ void trap_handle_irq(uint8_t vector)
 static void handle_nmi(const struct trap_frame *frame)
 {
 	void (*handler)(const struct trap_frame *) =
-	    __atomic_load_n(&nmi_handler, __ATOMIC_ACQUIRE);
+		__atomic_load_n(&nmi_handler, __ATOMIC_ACQUIRE);
 
 	this_cpu()->nmi_count++;
 	if (panic_is_active())

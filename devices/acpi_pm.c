@@ -43,10 +43,10 @@ static void pm_update(struct acpi_pm *pm)
 		irq_line_set(&pm->sci, level);
 	}
 	if ((pm->enable & TMR_STS) && !(pm->status & TMR_STS))
-		platform_timer_arm(
-		    pm->platform, &pm->timer,
-		    mul_div_u64((pm->seen_half + 1) << 31, pm->platform->tsc.hz, ACPI_PM_TIMER_HZ) +
-			1);
+		platform_timer_arm(pm->platform, &pm->timer,
+				   mul_div_u64((pm->seen_half + 1) << 31, pm->platform->tsc.hz,
+					       ACPI_PM_TIMER_HZ) +
+					   1);
 	else if (pm->timer.is_armed)
 		platform_timer_cancel(pm->platform, &pm->timer);
 }
@@ -115,7 +115,7 @@ static void pm_write_byte(struct acpi_pm *pm, uint64_t offset, uint8_t byte)
 		break;
 	case 4 ... 5: /* GBL_RLS has no firmware that would listen; SLP_EN reads as 0 */
 		pm->control =
-		    (uint16_t)((pm->control & ~mask) | (value & (BM_RLD | SLP_TYP)) | SCI_EN);
+			(uint16_t)((pm->control & ~mask) | (value & (BM_RLD | SLP_TYP)) | SCI_EN);
 		if (value & SLP_EN)
 			pm_sleep(pm);
 		break;
@@ -161,12 +161,12 @@ static void pm_bus_write(void *dev, uint64_t offset, unsigned size, uint64_t val
 int acpi_pm_attach(struct acpi_pm *pm, struct bus *ports, uint16_t base)
 {
 	const struct bus_region region = {
-	    .base = base,
-	    .len = ACPI_PM_SIZE,
-	    .dev = pm,
-	    .read = pm_bus_read,
-	    .write = pm_bus_write,
-	    .name = "ACPI PM",
+		.base = base,
+		.len = ACPI_PM_SIZE,
+		.dev = pm,
+		.read = pm_bus_read,
+		.write = pm_bus_write,
+		.name = "ACPI PM",
 	};
 
 	return bus_add(ports, &region);

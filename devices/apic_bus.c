@@ -163,12 +163,12 @@ int apic_msi_message(uint64_t address, uint32_t data, struct apic_message *msg)
 	if (address >> 20 != 0xfee)
 		return -EINVAL;
 	*msg = (struct apic_message){
-	    .dest = dest == 0xff ? APIC_BROADCAST : dest,
-	    .vector = (uint8_t)data,
-	    .mode = data >> 8 & 7,
-	    .is_logical = address & BIT(2),
-	    .is_level = data & BIT(15),
-	    .is_assert = data & BIT(14),
+		.dest = dest == 0xff ? APIC_BROADCAST : dest,
+		.vector = (uint8_t)data,
+		.mode = data >> 8 & 7,
+		.is_logical = address & BIT(2),
+		.is_level = data & BIT(15),
+		.is_assert = data & BIT(14),
 	};
 	/* The redirection hint: one of those addressed. */
 	if (is_redirected && msg->mode == LAPIC_DM_FIXED)

@@ -64,20 +64,15 @@ const struct bus_region *bus_find(const struct bus *bus, uint64_t addr, unsigned
 	return range_is_inside(addr, size, region->base, region->len) ? region : NULL;
 }
 
-bool bus_read(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
+static __cold bool read_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
 {
-	const struct bus_region *region = bus_find(bus, addr, size);
 	bool is_claimed = false;
 
-	if (likely(region)) {
-		*value = region->read(region->dev, addr - region->base, size);
-		return true;
-	}
 	*value = 0;
 	for (unsigned i = 0; i < size; i++) {
+		const struct bus_region *region = bus_find(bus, addr + i, 1);
 		uint64_t byte = 0xff;
 
-		region = bus_find(bus, addr + i, 1);
 		if (region) {
 			byte = region->read(region->dev, addr + i - region->base, 1);
 			is_claimed = true;
@@ -87,21 +82,37 @@ bool bus_read(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *val
 	return is_claimed;
 }
 
-bool bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+static __cold bool write_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
 {
-	const struct bus_region *region = bus_find(bus, addr, size);
 	bool is_claimed = false;
 
-	if (likely(region)) {
-		region->write(region->dev, addr - region->base, size, value);
-		return true;
-	}
 	for (unsigned i = 0; i < size; i++) {
-		region = bus_find(bus, addr + i, 1);
+		const struct bus_region *region = bus_find(bus, addr + i, 1);
+
 		if (!region)
 			continue;
 		region->write(region->dev, addr + i - region->base, 1, value >> (8 * i) & 0xff);
 		is_claimed = true;
 	}
 	return is_claimed;
+}
+
+bool bus_read(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
+{
+	const struct bus_region *region = bus_find(bus, addr, size);
+
+	if (unlikely(!region))
+		return read_bytes(bus, addr, size, value);
+	*value = region->read(region->dev, addr - region->base, size);
+	return true;
+}
+
+bool bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+{
+	const struct bus_region *region = bus_find(bus, addr, size);
+
+	if (unlikely(!region))
+		return write_bytes(bus, addr, size, value);
+	region->write(region->dev, addr - region->base, size, value);
+	return true;
 }

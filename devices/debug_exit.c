@@ -59,9 +59,9 @@ ISA_BYTE_PORTS(shutdown, debug_exit_port, SHUTDOWN)
 int debug_exit_attach(struct debug_exit *debug, struct bus *ports)
 {
 	static const struct bus_region regions[] = {
-	    ISA_REGION(debugcon, DEBUGCON, 1, "debugcon"),
-	    ISA_REGION(exit, DEBUG_EXIT, 4, "isa-debug-exit"),
-	    ISA_REGION(shutdown, SHUTDOWN, 1, "Bochs shutdown"),
+		ISA_REGION(debugcon, DEBUGCON, 1, "debugcon"),
+		ISA_REGION(exit, DEBUG_EXIT, 4, "isa-debug-exit"),
+		ISA_REGION(shutdown, SHUTDOWN, 1, "Bochs shutdown"),
 	};
 
 	return bus_add_all(ports, debug, regions, ARRAY_SIZE(regions));

@@ -58,8 +58,8 @@ static void kbc_update(struct i8042 *kbc)
 {
 	bool is_full = kbc->status & STATUS_OBF, is_aux = kbc->status & STATUS_AUX;
 	bool level[2] = {
-	    is_full && !is_aux && (kbc->ram[0] & MODE_KEYBOARD_IRQ),
-	    is_full && is_aux && (kbc->ram[0] & MODE_AUX_IRQ),
+		is_full && !is_aux && (kbc->ram[0] & MODE_KEYBOARD_IRQ),
+		is_full && is_aux && (kbc->ram[0] & MODE_AUX_IRQ),
 	};
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -236,8 +236,8 @@ ISA_BYTE_PORTS(i8042_status, i8042, PORT_STATUS)
 int i8042_attach(struct i8042 *kbc, struct bus *ports)
 {
 	static const struct bus_region regions[] = {
-	    ISA_REGION(i8042_data, PORT_DATA, 1, "8042 data"),
-	    ISA_REGION(i8042_status, PORT_STATUS, 1, "8042 command"),
+		ISA_REGION(i8042_data, PORT_DATA, 1, "8042 data"),
+		ISA_REGION(i8042_status, PORT_STATUS, 1, "8042 command"),
 	};
 
 	return bus_add_all(ports, kbc, regions, ARRAY_SIZE(regions));

@@ -59,12 +59,12 @@ static bool send(struct ioapic *ioapic, uint64_t entry)
 	uint32_t dest = (uint32_t)(entry >> REDIR_DEST_SHIFT) |
 			(uint32_t)(entry >> REDIR_EXT_SHIFT & 0x7f) << 8;
 	struct apic_message msg = {
-	    .dest = dest == 0xff ? APIC_BROADCAST : dest,
-	    .vector = (uint8_t)entry,
-	    .mode = (uint8_t)redir_mode(entry),
-	    .is_logical = entry & REDIR_LOGICAL,
-	    .is_level = is_level(entry),
-	    .is_assert = true,
+		.dest = dest == 0xff ? APIC_BROADCAST : dest,
+		.vector = (uint8_t)entry,
+		.mode = (uint8_t)redir_mode(entry),
+		.is_logical = entry & REDIR_LOGICAL,
+		.is_level = is_level(entry),
+		.is_assert = true,
 	};
 
 	return apic_bus_deliver(ioapic->bus, &msg, NULL) > 0;

@@ -13,6 +13,8 @@
 	{                                                                                          \
 		uint64_t value = 0;                                                                \
                                                                                                    \
+		if (likely(size == 1))                                                             \
+			return model##_read(dev, (uint16_t)((base) + offset));                     \
 		for (unsigned i = 0; i < size; i++)                                                \
 			value |= (uint64_t)model##_read(dev, (uint16_t)((base) + offset + i))      \
 				 << (8 * i);                                                       \

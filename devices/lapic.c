@@ -52,8 +52,8 @@ void lapic_reset(struct lapic *lapic, bool is_init)
 void lapic_init(struct lapic *lapic, struct apic_bus *bus, struct platform *platform, uint32_t vcpu,
 		uint32_t apic_id)
 {
-	*lapic =
-	    (struct lapic){.bus = bus, .platform = platform, .vcpu = vcpu, .initial_id = apic_id};
+	*lapic = (struct lapic){
+		.bus = bus, .platform = platform, .vcpu = vcpu, .initial_id = apic_id};
 	lapic_timer_init(lapic);
 	lapic_reset(lapic, false);
 }

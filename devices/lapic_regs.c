@@ -20,34 +20,34 @@ static const struct reg_rule {
 	uint8_t access;
 	uint32_t bits, read_only;
 } rules[0x40] = {
-    [LAPIC_ID >> 4] = {RW | XR, 0xff000000, 0},
-    [LAPIC_VERSION >> 4] = {R | XR, 0, 0},
-    [LAPIC_TPR >> 4] = {RW | XRW, 0xff, 0},
-    [LAPIC_APR >> 4] = {R, 0, 0},
-    [LAPIC_PPR >> 4] = {R | XR, 0, 0},
-    [LAPIC_EOI >> 4] = {RW | XW, 0, 0},
-    [LAPIC_RRD >> 4] = {R, 0, 0},
-    [LAPIC_LDR >> 4] = {RW | XR, 0xff000000, 0},
-    [LAPIC_DFR >> 4] = {RW, 0xf0000000, 0},
-    [LAPIC_SVR >> 4] = {RW | XRW, 0x3ff, 0},
-    [LAPIC_ISR >> 4 ...(LAPIC_ISR >> 4) + 7] = {R | XR, 0, 0},
-    [LAPIC_TMR >> 4 ...(LAPIC_TMR >> 4) + 7] = {R | XR, 0, 0},
-    [LAPIC_IRR >> 4 ...(LAPIC_IRR >> 4) + 7] = {R | XR, 0, 0},
-    [LAPIC_ESR >> 4] = {RW | XRW, 0, 0},
-    [LAPIC_LVT_CMCI >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
-    /* In x2APIC mode 'delivery status' is gone; Intel's CPUs ignore writes to it. */
-    [LAPIC_ICR_LOW >> 4] = {RW | XRW, 0x000ccfff, BIT(12)},
-    [LAPIC_ICR_HIGH >> 4] = {RW, 0xff000000, 0},
-    [LAPIC_LVT_TIMER >> 4] = {RW | XRW, LVT_PLAIN | 3u << LVT_TIMER_SHIFT, LVT_STATUS},
-    [LAPIC_LVT_THERMAL >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
-    [LAPIC_LVT_PMC >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
-    [LAPIC_LVT_LINT0 >> 4] = {RW | XRW, LVT_LINT, LVT_STATUS | LVT_REMOTE_IRR},
-    [LAPIC_LVT_LINT1 >> 4] = {RW | XRW, LVT_LINT, LVT_STATUS | LVT_REMOTE_IRR},
-    [LAPIC_LVT_ERROR >> 4] = {RW | XRW, LVT_PLAIN, LVT_STATUS},
-    [LAPIC_TMICT >> 4] = {RW | XRW, UINT32_MAX, 0},
-    [LAPIC_TMCCT >> 4] = {R | XR, 0, 0},
-    [LAPIC_TDCR >> 4] = {RW | XRW, 0xb, 0},
-    [LAPIC_SELF_IPI >> 4] = {XW, 0xff, 0},
+	[LAPIC_ID >> 4] = {RW | XR, 0xff000000, 0},
+	[LAPIC_VERSION >> 4] = {R | XR, 0, 0},
+	[LAPIC_TPR >> 4] = {RW | XRW, 0xff, 0},
+	[LAPIC_APR >> 4] = {R, 0, 0},
+	[LAPIC_PPR >> 4] = {R | XR, 0, 0},
+	[LAPIC_EOI >> 4] = {RW | XW, 0, 0},
+	[LAPIC_RRD >> 4] = {R, 0, 0},
+	[LAPIC_LDR >> 4] = {RW | XR, 0xff000000, 0},
+	[LAPIC_DFR >> 4] = {RW, 0xf0000000, 0},
+	[LAPIC_SVR >> 4] = {RW | XRW, 0x3ff, 0},
+	[LAPIC_ISR >> 4 ...(LAPIC_ISR >> 4) + 7] = {R | XR, 0, 0},
+	[LAPIC_TMR >> 4 ...(LAPIC_TMR >> 4) + 7] = {R | XR, 0, 0},
+	[LAPIC_IRR >> 4 ...(LAPIC_IRR >> 4) + 7] = {R | XR, 0, 0},
+	[LAPIC_ESR >> 4] = {RW | XRW, 0, 0},
+	[LAPIC_LVT_CMCI >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
+	/* In x2APIC mode 'delivery status' is gone; Intel's CPUs ignore writes to it. */
+	[LAPIC_ICR_LOW >> 4] = {RW | XRW, 0x000ccfff, BIT(12)},
+	[LAPIC_ICR_HIGH >> 4] = {RW, 0xff000000, 0},
+	[LAPIC_LVT_TIMER >> 4] = {RW | XRW, LVT_PLAIN | 3u << LVT_TIMER_SHIFT, LVT_STATUS},
+	[LAPIC_LVT_THERMAL >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
+	[LAPIC_LVT_PMC >> 4] = {RW | XRW, LVT_MODES, LVT_STATUS},
+	[LAPIC_LVT_LINT0 >> 4] = {RW | XRW, LVT_LINT, LVT_STATUS | LVT_REMOTE_IRR},
+	[LAPIC_LVT_LINT1 >> 4] = {RW | XRW, LVT_LINT, LVT_STATUS | LVT_REMOTE_IRR},
+	[LAPIC_LVT_ERROR >> 4] = {RW | XRW, LVT_PLAIN, LVT_STATUS},
+	[LAPIC_TMICT >> 4] = {RW | XRW, UINT32_MAX, 0},
+	[LAPIC_TMCCT >> 4] = {R | XR, 0, 0},
+	[LAPIC_TDCR >> 4] = {RW | XRW, 0xb, 0},
+	[LAPIC_SELF_IPI >> 4] = {XW, 0xff, 0},
 };
 
 static enum lapic_lvt lvt_index(uint32_t reg)
@@ -130,20 +130,21 @@ static void set_svr(struct lapic *lapic, uint32_t value)
 void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest)
 {
 	struct apic_message msg = {
-	    .dest = dest,
-	    .vector = (uint8_t)icr_low,
-	    .mode = icr_low >> 8 & 7,
-	    .is_logical = icr_low & BIT(11),
-	    .is_assert = icr_low & BIT(14),
-	    .shorthand = icr_low >> 18 & 3,
+		.dest = dest,
+		.vector = (uint8_t)icr_low,
+		.mode = icr_low >> 8 & 7,
+		.is_logical = icr_low & BIT(11),
+		.is_assert = icr_low & BIT(14),
+		.shorthand = icr_low >> 18 & 3,
 	};
 
 	/* 'Trigger mode: selects the trigger mode when using the INIT level de-assert delivery
 	 * mode. It is ignored for all other delivery modes.' */
 	msg.is_level = msg.mode == LAPIC_DM_INIT && icr_low & BIT(15);
 	if (msg.mode <= LAPIC_DM_LOWEST && msg.vector < LAPIC_FIRST_VECTOR) {
-		lapic_error(lapic, ESR_SEND_ILLEGAL |
-				       (msg.shorthand == APIC_TO_SELF ? ESR_RECEIVE_ILLEGAL : 0));
+		lapic_error(lapic,
+			    ESR_SEND_ILLEGAL |
+				    (msg.shorthand == APIC_TO_SELF ? ESR_RECEIVE_ILLEGAL : 0));
 		return;
 	}
 	apic_bus_deliver(lapic->bus, &msg, lapic);

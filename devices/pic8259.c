@@ -286,9 +286,9 @@ ISA_BYTE_PORTS(pic_elcr, pic, 0x4d0)
 int pic_attach(struct pic *pic, struct bus *ports)
 {
 	static const struct bus_region regions[] = {
-	    ISA_REGION(pic_master, 0x20, 2, "8259 master"),
-	    ISA_REGION(pic_slave, 0xa0, 2, "8259 slave"),
-	    ISA_REGION(pic_elcr, 0x4d0, 2, "ELCR"),
+		ISA_REGION(pic_master, 0x20, 2, "8259 master"),
+		ISA_REGION(pic_slave, 0xa0, 2, "8259 slave"),
+		ISA_REGION(pic_elcr, 0x4d0, 2, "ELCR"),
 	};
 
 	return bus_add_all(ports, pic, regions, ARRAY_SIZE(regions));

@@ -166,8 +166,8 @@ ISA_BYTE_PORTS(port61, pit, 0x61)
 int pit_attach(struct pit *pit, struct bus *ports)
 {
 	static const struct bus_region regions[] = {
-	    ISA_REGION(pit, 0x40, 4, "8254"),
-	    ISA_REGION(port61, 0x61, 1, "system control port"),
+		ISA_REGION(pit, 0x40, 4, "8254"),
+		ISA_REGION(port61, 0x61, 1, "system control port"),
 	};
 
 	return bus_add_all(ports, pit, regions, ARRAY_SIZE(regions));

@@ -238,7 +238,7 @@ void pit_channel_latch_status(struct pit_channel *ch, int64_t t)
 {
 	bool out = pit_channel_out(ch, t);
 	bool is_null =
-	    !ch->is_loaded || ch->is_pending || (!channel_is_paused(ch) && t < ch->start);
+		!ch->is_loaded || ch->is_pending || (!channel_is_paused(ch) && t < ch->start);
 
 	if (ch->is_status_latched)
 		return;

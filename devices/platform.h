@@ -42,29 +42,32 @@ struct platform_ops {
 	/* The VM's TSC, in ticks: monotonic, the same for all its vCPUs. */
 	uint64_t (*now)(void *ctx);
 
-	/* Arms (or moves) `timer` for VM TSC time `when`; a past time expires at once, but never inside
-	 * this call. Cancel makes sure that `expire` is not called any more. */
+	/* Arms (or moves) `timer` for VM TSC time `when`; a past time expires at once, but never
+	 * inside this call. Cancel makes sure that `expire` is not called any more. */
 	void (*timer_arm)(void *ctx, struct platform_timer *timer, uint64_t when);
 	void (*timer_cancel)(void *ctx, struct platform_timer *timer);
 
-	/* Tells vCPU number `vcpu` of this VM. Callable from any pCPU, without the VM's lock too. */
+	/* Tells vCPU number `vcpu` of this VM. Callable from any pCPU, without the VM's lock too.
+	 */
 	void (*signal)(void *ctx, uint32_t vcpu, enum vcpu_signal what, uint8_t value);
 
-	/* Checked access to guest memory: 0, or -EFAULT when any byte lies outside the VM's RAM (then
-	 * nothing was copied). */
+	/* Checked access to guest memory: 0, or -EFAULT when any byte lies outside the VM's RAM
+	 * (then nothing was copied). */
 	int (*gmem_read)(void *ctx, gpa_t from, void *to, size_t len);
 	int (*gmem_write)(void *ctx, gpa_t to, const void *from, size_t len);
 
 	/* A byte that the guest sent to its console. */
 	void (*console)(void *ctx, uint8_t byte);
 
-	/* The VM ends; the vCPU that runs this stops after the current instruction, the others soon. */
+	/* The VM ends; the vCPU that runs this stops after the current instruction, the others
+	 * soon. */
 	void (*end)(void *ctx, enum vm_end how, uint32_t value);
 
 	/* The wall clock: nanoseconds since 1970 UTC at VM TSC time `now`. */
 	uint64_t (*wall_ns)(void *ctx, uint64_t now);
 
-	/* A guest did something that a person who debugs it wants to know: rate-limited by the platform. */
+	/* A guest did something that a person who debugs it wants to know: rate-limited by the
+	 * platform. */
 	void (*note)(void *ctx, const char *fmt, ...) __printf_like(2, 3);
 };
 

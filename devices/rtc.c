@@ -111,7 +111,7 @@ static void rtc_load_time(struct rtc *rtc, int64_t second)
 	rtc->cmos[MINUTES] = rtc_encode(rtc, date.minute);
 	rtc->cmos[HOURS] = rtc_encode_hour(rtc, date.hour);
 	rtc->cmos[DAY_OF_WEEK] =
-	    rtc_encode(rtc, (uint32_t)(date.weekday + rtc->weekday_shift) % 7 + 1);
+		rtc_encode(rtc, (uint32_t)(date.weekday + rtc->weekday_shift) % 7 + 1);
 	rtc->cmos[DATE_OF_MONTH] = rtc_encode(rtc, date.day);
 	rtc->cmos[MONTH] = rtc_encode(rtc, date.month);
 	rtc->cmos[YEAR] = rtc_encode(rtc, (uint32_t)date.year % 100);
@@ -122,13 +122,13 @@ static void rtc_load_time(struct rtc *rtc, int64_t second)
 static void rtc_store_time(struct rtc *rtc, uint64_t now)
 {
 	struct calendar date = {
-	    .year = rtc_decode(rtc, rtc->cmos[CENTURY]) % 100 * 100 +
-		    rtc_decode(rtc, rtc->cmos[YEAR]) % 100,
-	    .month = rtc_decode(rtc, rtc->cmos[MONTH]),
-	    .day = rtc_decode(rtc, rtc->cmos[DATE_OF_MONTH]),
-	    .hour = rtc_decode_hour(rtc, rtc->cmos[HOURS]),
-	    .minute = rtc_decode(rtc, rtc->cmos[MINUTES]),
-	    .second = rtc_decode(rtc, rtc->cmos[SECONDS]),
+		.year = rtc_decode(rtc, rtc->cmos[CENTURY]) % 100 * 100 +
+			rtc_decode(rtc, rtc->cmos[YEAR]) % 100,
+		.month = rtc_decode(rtc, rtc->cmos[MONTH]),
+		.day = rtc_decode(rtc, rtc->cmos[DATE_OF_MONTH]),
+		.hour = rtc_decode_hour(rtc, rtc->cmos[HOURS]),
+		.minute = rtc_decode(rtc, rtc->cmos[MINUTES]),
+		.second = rtc_decode(rtc, rtc->cmos[SECONDS]),
 	};
 	int64_t second = calendar_to_seconds(&date);
 	uint32_t nanos;
@@ -137,7 +137,7 @@ static void rtc_store_time(struct rtc *rtc, uint64_t now)
 	rtc->seen_second = second;
 	calendar_from_seconds(second, &date);
 	rtc->weekday_shift =
-	    (uint8_t)((rtc_decode(rtc, rtc->cmos[DAY_OF_WEEK]) + 6 + 7 - date.weekday) % 7);
+		(uint8_t)((rtc_decode(rtc, rtc->cmos[DAY_OF_WEEK]) + 6 + 7 - date.weekday) % 7);
 }
 
 /* One alarm byte: the value it waits for, -1 for any, or -2 for none that can come. */
@@ -227,9 +227,9 @@ static uint64_t rtc_next_event(const struct rtc *rtc, uint64_t now)
 	else if (enabled & C_AF)
 		target = rtc_next_alarm(rtc, second);
 	if (target != INT64_MAX)
-		next = MIN(next,
-			   now + 1 +
-			       ns_to_tsc(tsc, (uint64_t)(target - second) * NSEC_PER_SEC - nanos));
+		next = MIN(next, now + 1 +
+					 ns_to_tsc(tsc, (uint64_t)(target - second) * NSEC_PER_SEC -
+								nanos));
 	return next;
 }
 

@@ -34,8 +34,8 @@ void sysctl_write(struct sysctl *sysctl, uint16_t port, uint8_t value)
 		sysctl->port92 = value & (PORT_A_INIT_NOW | PORT_A_A20);
 		if (changed & ~value & PORT_A_A20)
 			sysctl->platform->ops->note(
-			    sysctl->platform->ctx,
-			    "port 0x92: A20 off; addresses do not wrap at 1 MiB here");
+				sysctl->platform->ctx,
+				"port 0x92: A20 off; addresses do not wrap at 1 MiB here");
 		if (changed & value & PORT_A_INIT_NOW)
 			sysctl_reset(sysctl);
 	} else if (port == RESET_CONTROL) {
@@ -88,32 +88,32 @@ ISA_BYTE_PORTS(post, post, 0)
 int sysctl_attach(struct sysctl *sysctl, struct bus *ports)
 {
 	const struct bus_region regions[] = {
-	    {.base = 0x80,
-	     .len = 1,
-	     .dev = &sysctl->post,
-	     .read = post_bus_read,
-	     .write = post_bus_write,
-	     .name = "POST code",
-	     .is_unlocked = true},
-	    {.base = 0xed,
-	     .len = 1,
-	     .dev = &sysctl->delay,
-	     .read = post_bus_read,
-	     .write = post_bus_write,
-	     .name = "delay",
-	     .is_unlocked = true},
-	    {.base = PORT_A,
-	     .len = 1,
-	     .dev = sysctl,
-	     .read = port92_bus_read,
-	     .write = port92_bus_write,
-	     .name = "port 0x92"},
-	    {.base = CONFIG_ADDRESS,
-	     .len = 4,
-	     .dev = sysctl,
-	     .read = reset_bus_read,
-	     .write = reset_bus_write,
-	     .name = "reset control"},
+		{.base = 0x80,
+		 .len = 1,
+		 .dev = &sysctl->post,
+		 .read = post_bus_read,
+		 .write = post_bus_write,
+		 .name = "POST code",
+		 .is_unlocked = true},
+		{.base = 0xed,
+		 .len = 1,
+		 .dev = &sysctl->delay,
+		 .read = post_bus_read,
+		 .write = post_bus_write,
+		 .name = "delay",
+		 .is_unlocked = true},
+		{.base = PORT_A,
+		 .len = 1,
+		 .dev = sysctl,
+		 .read = port92_bus_read,
+		 .write = port92_bus_write,
+		 .name = "port 0x92"},
+		{.base = CONFIG_ADDRESS,
+		 .len = 4,
+		 .dev = sysctl,
+		 .read = reset_bus_read,
+		 .write = reset_bus_write,
+		 .name = "reset control"},
 	};
 	int error = 0;
 

@@ -189,6 +189,9 @@ static uint8_t uart_read_lsr(struct uart *uart)
 	uint8_t lsr = UART_LSR_THRE | UART_LSR_TEMT | uart->lsr_errors;
 	bool has_error = uart->lsr_errors & (UART_LSR_PE | UART_LSR_FE | UART_LSR_BI);
 
+	if (likely(!uart->rx_count &&
+		   !uart->lsr_errors)) /* guests poll it for every byte they send */
+		return lsr;
 	if (uart->rx_count)
 		lsr |= UART_LSR_DR;
 	for (unsigned i = 0; i < uart->rx_count; i++)
@@ -256,8 +259,8 @@ static void uart_write_fcr(struct uart *uart, uint8_t value)
 	bool is_switched = (value ^ uart->fcr) & UART_FCR_ENABLE_FIFO;
 
 	uart->fcr = value & UART_FCR_ENABLE_FIFO
-			? value & (UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_MASK)
-			: 0;
+			    ? value & (UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_MASK)
+			    : 0;
 	/* The transmitter's FIFO is empty anyway, and DMA mode only changes pins. */
 	if (is_switched || (uart_has_fifo(uart) && (value & UART_FCR_CLEAR_RCVR)))
 		uart_rx_clear(uart);

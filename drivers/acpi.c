@@ -173,9 +173,9 @@ int acpi_init(struct acpi *acpi, const struct acpi_memory *memory, const void *r
 			  : rsdp_read(acpi, map_bytes(memory, hpa, RSDP_V1_SIZE), RSDP_V1_SIZE))
 			return 0;
 	}
-	log_warn(
-	    "ACPI: no usable root table, so other CPUs and power-off are not known: enable ACPI "
-	    "in the firmware or update it");
+	log_warn("ACPI: no usable root table, so other CPUs and power-off are not known: enable "
+		 "ACPI "
+		 "in the firmware or update it");
 	return -ENOENT;
 }
 
@@ -254,14 +254,14 @@ union madt_entry {
 
 /* What an entry of each type holds; 0 for the types that do not matter here. */
 static const uint8_t madt_entry_size[] = {
-    [MADT_LAPIC] = sizeof(((union madt_entry *)0)->lapic),
-    [MADT_IOAPIC] = sizeof(((union madt_entry *)0)->ioapic),
-    [MADT_OVERRIDE] = sizeof(((union madt_entry *)0)->override),
-    [MADT_NMI_SOURCE] = sizeof(((union madt_entry *)0)->nmi_source),
-    [MADT_LAPIC_NMI] = sizeof(((union madt_entry *)0)->lapic_nmi),
-    [MADT_LAPIC_ADDRESS] = sizeof(((union madt_entry *)0)->lapic_address),
-    [MADT_X2APIC] = sizeof(((union madt_entry *)0)->x2apic),
-    [MADT_X2APIC_NMI] = sizeof(((union madt_entry *)0)->x2apic_nmi),
+	[MADT_LAPIC] = sizeof(((union madt_entry *)0)->lapic),
+	[MADT_IOAPIC] = sizeof(((union madt_entry *)0)->ioapic),
+	[MADT_OVERRIDE] = sizeof(((union madt_entry *)0)->override),
+	[MADT_NMI_SOURCE] = sizeof(((union madt_entry *)0)->nmi_source),
+	[MADT_LAPIC_NMI] = sizeof(((union madt_entry *)0)->lapic_nmi),
+	[MADT_LAPIC_ADDRESS] = sizeof(((union madt_entry *)0)->lapic_address),
+	[MADT_X2APIC] = sizeof(((union madt_entry *)0)->x2apic),
+	[MADT_X2APIC_NMI] = sizeof(((union madt_entry *)0)->x2apic_nmi),
 };
 
 static void madt_add_cpu(struct acpi_madt *madt, uint32_t apic_id, uint32_t uid, uint32_t flags)
@@ -307,26 +307,26 @@ static bool madt_add_entry(struct acpi_madt *madt, enum madt_type type, const un
 		if (!e->ioapic.address || madt->ioapic_count == ACPI_IOAPICS_MAX)
 			return false;
 		madt->ioapic[madt->ioapic_count++] =
-		    (struct acpi_ioapic){e->ioapic.id, e->ioapic.address, e->ioapic.gsi_base};
+			(struct acpi_ioapic){e->ioapic.id, e->ioapic.address, e->ioapic.gsi_base};
 		return true;
 	case MADT_OVERRIDE:
 		/* Bus 0 is ISA, with 16 interrupts. */
 		if (e->override.bus || e->override.source > 15 ||
 		    madt->override_count == ACPI_OVERRIDES_MAX)
 			return false;
-		madt->override[madt->override_count++] =
-		    (struct acpi_override){e->override.source, e->override.gsi, e->override.flags};
+		madt->override[madt->override_count++] = (struct acpi_override){
+			e->override.source, e->override.gsi, e->override.flags};
 		return true;
 	case MADT_NMI_SOURCE:
 		if (madt->nmi_source_count == ACPI_NMIS_MAX)
 			return false;
 		madt->nmi_source[madt->nmi_source_count++] =
-		    (struct acpi_nmi_source){e->nmi_source.gsi, e->nmi_source.flags};
+			(struct acpi_nmi_source){e->nmi_source.gsi, e->nmi_source.flags};
 		return true;
 	case MADT_LAPIC_NMI:
 		return madt_add_lapic_nmi(
-		    madt, e->lapic_nmi.uid == UINT8_MAX ? ACPI_UID_ALL : e->lapic_nmi.uid,
-		    e->lapic_nmi.flags, e->lapic_nmi.lint);
+			madt, e->lapic_nmi.uid == UINT8_MAX ? ACPI_UID_ALL : e->lapic_nmi.uid,
+			e->lapic_nmi.flags, e->lapic_nmi.lint);
 	case MADT_X2APIC_NMI:
 		return madt_add_lapic_nmi(madt, e->x2apic_nmi.uid, e->x2apic_nmi.flags,
 					  e->x2apic_nmi.lint);
@@ -418,7 +418,7 @@ static bool is_register(const struct acpi_gas *gas, unsigned bits)
 static struct acpi_gas pm1_control(const struct acpi_gas *extended, uint32_t port)
 {
 	struct acpi_gas gas = {
-	    .space = ACPI_SPACE_IO, .bit_width = 16, .access_size = 2, .address = port};
+		.space = ACPI_SPACE_IO, .bit_width = 16, .access_size = 2, .address = port};
 
 	if (is_register(extended, 16))
 		return *extended;

@@ -22,6 +22,7 @@
 
 #define ROUNDS_MAX   10000
 #define VECTOR_BENCH 0x80
+#define SELF_IPI     (APIC_ICR_SELF | APIC_ICR_ASSERT | APIC_DM_FIXED | VECTOR_BENCH)
 #define UNKNOWN_CALL 0xffff
 #define WARM_UP      20
 
@@ -92,12 +93,15 @@ static void bench_apic(void)
 	uint64_t before;
 
 	apic_enable(false);
-	BENCH("mmio_read", apic_read(APIC_VERSION));
+	BENCH("mmio_read", *(volatile uint32_t *)(APIC_MMIO_BASE + APIC_VERSION));
 	apic_enable(apic_has_x2apic());
 	bench_irq_init(VECTOR_BENCH);
 	before = bench_irq_count;
 	irq_enable();
-	BENCH("self_ipi", apic_self_ipi(VECTOR_BENCH));
+	if (apic_is_x2apic())
+		BENCH("self_ipi", wrmsr(MSR_X2APIC + (APIC_ICR_LOW >> 4), SELF_IPI));
+	else
+		BENCH("self_ipi", *(volatile uint32_t *)(APIC_MMIO_BASE + APIC_ICR_LOW) = SELF_IPI);
 	irq_disable();
 	is(bench_irq_count - before, rounds, "each self-IPI came before the next instruction");
 }
@@ -141,6 +145,7 @@ static void bench_deadline(const char *metric, uint64_t ns, bool is_halting)
 static void bench_timer(void)
 {
 	bool has_poll_control = kvm_has(KVM_FEATURE_POLL_CONTROL);
+	uint64_t far;
 
 	if (!apic_has_tsc_deadline()) {
 		diag("no TSC-deadline timer: its rows are left out");
@@ -148,7 +153,8 @@ static void bench_timer(void)
 	}
 	apic_write(APIC_LVT_TIMER, VECTOR_BENCH | APIC_LVT_TSC_DEADLINE);
 	__asm__ volatile("mfence" : : : "memory");
-	BENCH("wrmsr_tsc_deadline", wrmsr(MSR_TSC_DEADLINE, rdtsc() + 1000 * clock_tsc_hz()));
+	far = rdtsc() + 1000 * clock_tsc_hz();
+	BENCH("wrmsr_tsc_deadline", wrmsr(MSR_TSC_DEADLINE, far));
 	wrmsr(MSR_TSC_DEADLINE, 0);
 	bench_deadline("timer_running", RUNNING_NS, false);
 	if (!has_poll_control) {

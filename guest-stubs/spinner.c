@@ -34,9 +34,9 @@ static uint64_t expected_sum(uint64_t sum, uint64_t iterations)
 static void burst(uint64_t number, struct tally *tally)
 {
 	struct burst b = {
-	    .iterations = BURST_ITERATIONS,
-	    .sum = number,
-	    .rflags = number & 1 ? FLAGS_A : FLAGS_B,
+		.iterations = BURST_ITERATIONS,
+		.sum = number,
+		.rflags = number & 1 ? FLAGS_A : FLAGS_B,
 	};
 	struct burst want;
 

@@ -1,4 +1,5 @@
-/* Arithmetic as the CPU does it: result and flags of the instructions that the emulator executes. Pure. */
+/* Arithmetic as the CPU does it: result and flags of the instructions that the emulator executes.
+ * Pure. */
 #ifndef GUEST_ALU_H
 #define GUEST_ALU_H
 
@@ -18,9 +19,10 @@ static inline uint64_t alu_cut(uint64_t value, unsigned size)
 	return size >= 8 ? value : value & ((1ull << (size * 8)) - 1);
 }
 
-/* dst OP src for the two-operand and one-operand instructions of enum insn_op (AND OR XOR ADD SUB ADC SBB CMP
- * TEST NOT NEG INC DEC, BT BTS BTR BTC with src the bit number inside dst). The result, cut to `size` bytes; CMP, TEST and BT
- * give dst unchanged. The six status flags in *rflags are updated as each instruction does. */
+/* dst OP src for the two-operand and one-operand instructions of enum insn_op (AND OR XOR ADD SUB
+ * ADC SBB CMP TEST NOT NEG INC DEC, BT BTS BTR BTC with src the bit number inside dst). The result,
+ * cut to `size` bytes; CMP, TEST and BT give dst unchanged. The six status flags in *rflags are
+ * updated as each instruction does. */
 uint64_t alu(enum insn_op op, uint64_t dst, uint64_t src, unsigned size, uint64_t *rflags);
 
 #endif

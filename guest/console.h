@@ -1,5 +1,5 @@
-/* A guest's console lines: bytes become lines with the VM's name in front, so that several guests can
- * speak at once. */
+/* A guest's console lines: bytes become lines with the VM's name in front, so that several guests
+ * can speak at once. */
 #ifndef GUEST_CONSOLE_H
 #define GUEST_CONSOLE_H
 
@@ -12,8 +12,8 @@ struct guest_console {
 	char line[GUEST_LINE_MAX];
 };
 
-/* A byte from the guest. Control characters but tab and escape sequences' ESC are dropped; a full line or one
- * that is ended by '\n' goes out as 'NAME| line'. VM's lock held. */
+/* A byte from the guest. Control characters but tab and escape sequences' ESC are dropped; a full
+ * line or one that is ended by '\n' goes out as 'NAME| line'. VM's lock held. */
 void guest_console_put(struct guest_console *console, const char *name, uint8_t byte);
 
 /* What is left of a line that was never ended. */

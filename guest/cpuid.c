@@ -309,7 +309,7 @@ static void build_topology(struct cpuid_table *t, const struct cpuid_config *con
 	/* Level type 1: SMT, 2: core. EAX: how far to shift the ID right for the next level's. */
 	t->subb[0] = (struct cpuid_regs){.eax = 0, .ebx = 1, .ecx = 1 << 8, .edx = apic_id};
 	t->subb[1] = (struct cpuid_regs){
-	    .eax = shift, .ebx = config->vcpus, .ecx = 2 << 8 | 1, .edx = apic_id};
+		.eax = shift, .ebx = config->vcpus, .ecx = 2 << 8 | 1, .edx = apic_id};
 
 	if (config->host(0, 0).eax < 4)
 		return;
@@ -332,7 +332,7 @@ static void build_kvm(struct cpuid_table *t, const struct cpuid_config *config)
 	t->is_kvm = !config->is_kvm_off;
 	memcpy(signature, KVM_SIGNATURE, sizeof(signature));
 	t->kvm[0] =
-	    (struct cpuid_regs){KVM_CPUID_FEATURES, signature[0], signature[1], signature[2]};
+		(struct cpuid_regs){KVM_CPUID_FEATURES, signature[0], signature[1], signature[2]};
 	t->kvm[1] = (struct cpuid_regs){.eax = config->kvm_features, .edx = config->kvm_hints};
 }
 

@@ -381,17 +381,17 @@ int insn_decode(const uint8_t *bytes, unsigned len, enum insn_mode mode, bool de
 		struct insn *out)
 {
 	struct decoder d = {
-	    .bytes = bytes,
-	    .len = MIN(len, (unsigned)INSN_MAX_LEN),
-	    .mode = mode,
-	    .default_operand_32 = default_operand_32,
-	    .override = NO_OVERRIDE,
-	    .out = out,
+		.bytes = bytes,
+		.len = MIN(len, (unsigned)INSN_MAX_LEN),
+		.mode = mode,
+		.default_operand_32 = default_operand_32,
+		.override = NO_OVERRIDE,
+		.out = out,
 	};
 	struct opcode entry;
 
-	*out =
-	    (struct insn){.base = INSN_NO_REG, .index = INSN_NO_REG, .scale = 1, .segment = SEG_DS};
+	*out = (struct insn){
+		.base = INSN_NO_REG, .index = INSN_NO_REG, .scale = 1, .segment = SEG_DS};
 	out->dst.reg = out->src.reg = INSN_NO_REG;
 	take_prefixes(&d);
 	entry = find_opcode(&d);

@@ -9,12 +9,13 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define CR0_PE      BIT_ULL(0)
-#define EFER_LMA    BIT_ULL(10)
-#define RFLAGS_VM   BIT_ULL(17)
-#define RIGHTS_DB   BIT(14)
-#define RIGHTS_L    BIT(13)
-#define REP_A_CALL  128 /* iterations before the guest is entered again: interrupts get their turn */
+#define CR0_PE     BIT_ULL(0)
+#define EFER_LMA   BIT_ULL(10)
+#define RFLAGS_VM  BIT_ULL(17)
+#define RIGHTS_DB  BIT(14)
+#define RIGHTS_L   BIT(13)
+#define REP_A_CALL 128 /* iterations before the guest is entered again: interrupts get their turn  \
+			*/
 
 enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
 
@@ -110,7 +111,8 @@ static bool linearize(struct context *c, unsigned segment, uint64_t offset, unsi
 		bool is_inside = !__builtin_add_overflow(offset, size - 1, la) && *la <= seg.limit;
 
 		*la = (uint32_t)(seg.base + offset);
-		/* The CPU has checked the access that exited; expand-down segments are left to it. */
+		/* The CPU has checked the access that exited; expand-down segments are left to it.
+		 */
 		if (is_inside || is_expand_down)
 			return true;
 	}
@@ -134,8 +136,8 @@ static bool translate(struct context *c, uint64_t la, enum pgwalk_access access,
 	return false;
 }
 
-/* One access of up to 8 bytes that may cross a page. False after a fault was given. Both pages are translated
- * before anything is touched. */
+/* One access of up to 8 bytes that may cross a page. False after a fault was given. Both pages are
+ * translated before anything is touched. */
 static bool access_memory(struct context *c, unsigned segment, uint64_t offset, unsigned size,
 			  bool is_write, uint64_t *value)
 {
@@ -160,8 +162,8 @@ static bool access_memory(struct context *c, unsigned segment, uint64_t offset, 
 
 		if (gmem_find(gmem, gpa[part])) {
 			/* Inside one page: all of it is RAM. */
-			int ret = is_write ? gmem_write(gmem, gpa[part], &piece, n) :
-					     gmem_read(gmem, gpa[part], &piece, n);
+			int ret = is_write ? gmem_write(gmem, gpa[part], &piece, n)
+					   : gmem_read(gmem, gpa[part], &piece, n);
 
 			if (ret)
 				piece = UINT64_MAX;
@@ -205,7 +207,9 @@ static uint64_t bit_string_offset(struct context *c, uint64_t offset)
 		else if (insn->dst.size == 2)
 			bit = (int16_t)bit;
 		/* Floor division by a power of two. */
-		offset += (uint64_t)((bit >> (bits == 64 ? 6 : bits == 32 ? 5 : 4)) *
+		offset += (uint64_t)((bit >> (bits == 64   ? 6
+					      : bits == 32 ? 5
+							   : 4)) *
 				     (int64_t)insn->dst.size);
 	}
 	return alu_cut(offset, insn->address_size);

@@ -1,5 +1,5 @@
-/* Executes one guest instruction in software: the one that touched device memory, or string I/O. Operands
- * in RAM are read and written as the CPU would. */
+/* Executes one guest instruction in software: the one that touched device memory, or string I/O.
+ * Operands in RAM are read and written as the CPU would. */
 #ifndef GUEST_EMULATE_H
 #define GUEST_EMULATE_H
 
@@ -14,7 +14,7 @@ enum emulate_result {
 };
 
 struct emulation {
-	unsigned len;              /* bytes of the instruction */
+	unsigned len; /* bytes of the instruction */
 	const char *why;
 	uint8_t bytes[INSN_MAX_LEN];
 	unsigned byte_count;

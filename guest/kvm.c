@@ -31,8 +31,9 @@ void kvm_update_clock(struct vcpu *vcpu)
 
 	if (!(vcpu->kvm_system_time & SYSTEM_TIME_ENABLE))
 		return;
-	/* The VM's clock is its TSC in nanoseconds: 0 when it was created. That the area lies in RAM was
-	 * checked when it was set. A vCPU whose TSC the guest has moved does not agree with its peers. */
+	/* The VM's clock is its TSC in nanoseconds: 0 when it was created. That the area lies in
+	 * RAM was checked when it was set. A vCPU whose TSC the guest has moved does not agree with
+	 * its peers. */
 	if (pvclock_write_time(&vm->gmem, GPA(vcpu->kvm_system_time & ~SYSTEM_TIME_ENABLE),
 			       &vm_machine.tsc, vm_tsc(vm, now) + vcpu->tsc_adjust,
 			       tsc_to_ns(&vm_machine.tsc, vm_tsc(vm, now)),

@@ -1,4 +1,5 @@
-/* The KVM paravirtual interface of a vCPU: its MSRs and its clock (Documentation/virt/kvm/x86/msr.rst). */
+/* The KVM paravirtual interface of a vCPU: its MSRs and its clock
+ * (Documentation/virt/kvm/x86/msr.rst). */
 #ifndef GUEST_KVM_H
 #define GUEST_KVM_H
 

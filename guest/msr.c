@@ -8,7 +8,7 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 
-#define CR0_PG BIT_ULL(31)
+#define CR0_PG   BIT_ULL(31)
 #define EFER_SCE BIT_ULL(0)
 #define EFER_LME BIT_ULL(8)
 #define EFER_LMA BIT_ULL(10)
@@ -22,8 +22,8 @@
 
 struct msr_row {
 	uint32_t first, last;
-	int (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value);  /* NULL: #GP */
-	int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value);  /* NULL: #GP */
+	int (*read)(struct vcpu *vcpu, uint32_t msr, uint64_t *value); /* NULL: #GP */
+	int (*write)(struct vcpu *vcpu, uint32_t msr, uint64_t value); /* NULL: #GP */
 	uint8_t reg; /* enum vcpu_reg, for rows that are a register of the arch layer */
 };
 
@@ -152,12 +152,14 @@ static int read_misc_enable(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 static int write_misc_enable(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)msr;
-	/* Fast strings, limit CPUID maxval is refused, XD disable is refused: the CPUID says otherwise. */
+	/* Fast strings, limit CPUID maxval is refused, XD disable is refused: the CPUID says
+	 * otherwise. */
 	vcpu->misc_enable = value & 1;
 	return 0;
 }
 
-/* Microcode: a revision must be there; loading one is ignored, as on a machine that has the newest. */
+/* Microcode: a revision must be there; loading one is ignored, as on a machine that has the newest.
+ */
 static int read_bios_sign_id(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	(void)vcpu;
@@ -240,7 +242,8 @@ static int write_mcg_status(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return value ? -EPERM : 0;
 }
 
-/* Last-branch recording and the like are not offered: only 0 and the bits without effect (BTF) go. */
+/* Last-branch recording and the like are not offered: only 0 and the bits without effect (BTF) go.
+ */
 static int write_debugctl(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	if (value & ~2ull)
@@ -269,24 +272,32 @@ static int write_efer(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-#define ROW(msr, rd, wr)        {.first = (msr), .last = (msr), .read = (rd), .write = (wr)}
-#define RANGE(lo, hi, rd, wr)   {.first = (lo), .last = (hi), .read = (rd), .write = (wr)}
+#define ROW(msr, rd, wr)                                                                           \
+	{                                                                                          \
+		.first = (msr), .last = (msr), .read = (rd), .write = (wr)                         \
+	}
+#define RANGE(lo, hi, rd, wr)                                                                      \
+	{                                                                                          \
+		.first = (lo), .last = (hi), .read = (rd), .write = (wr)                           \
+	}
 #define ARCH(msr, wr, arch_reg)                                                                    \
-	{.first = (msr), .last = (msr), .read = read_arch, .write = (wr), .reg = (arch_reg)}
+	{                                                                                          \
+		.first = (msr), .last = (msr), .read = read_arch, .write = (wr), .reg = (arch_reg) \
+	}
 
 static const struct msr_row rows[] = {
 	ROW(MSR_IA32_TSC, read_tsc, write_tsc),
 	RANGE(0x011, 0x012, kvm_msr_read, kvm_msr_write), /* KVM's old clock MSRs */
 	ROW(0x017, read_zero, NULL),                      /* IA32_PLATFORM_ID */
 	ROW(MSR_IA32_APIC_BASE, read_apic_base, write_apic_base),
-	ROW(0x02a, read_zero, write_ignored),             /* EBL_CR_POWERON */
-	ROW(0x079, NULL, write_ignored),                  /* IA32_BIOS_UPDT_TRIG */
+	ROW(0x02a, read_zero, write_ignored), /* EBL_CR_POWERON */
+	ROW(0x079, NULL, write_ignored),      /* IA32_BIOS_UPDT_TRIG */
 	ROW(MSR_IA32_BIOS_SIGN_ID, read_bios_sign_id, write_ignored),
 	ROW(MSR_IA32_MTRRCAP, read_mtrrcap, NULL),
 	ARCH(MSR_IA32_SYSENTER_CS, write_arch_32bit, VCPU_SYSENTER_CS),
 	ARCH(MSR_IA32_SYSENTER_ESP, write_arch_canonical, VCPU_SYSENTER_ESP),
 	ARCH(MSR_IA32_SYSENTER_EIP, write_arch_canonical, VCPU_SYSENTER_EIP),
-	ROW(MSR_IA32_MCG_CAP, read_zero, NULL),           /* no banks */
+	ROW(MSR_IA32_MCG_CAP, read_zero, NULL), /* no banks */
 	ROW(MSR_IA32_MCG_STATUS, read_zero, write_mcg_status),
 	ROW(MSR_IA32_MISC_ENABLE, read_misc_enable, write_misc_enable),
 	ARCH(MSR_IA32_DEBUGCTL, write_debugctl, VCPU_DEBUGCTL),

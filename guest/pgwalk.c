@@ -214,7 +214,7 @@ int pgwalk(const struct gmem *gmem, const struct pgwalk_state *state, uint64_t l
 	   enum pgwalk_access access, gpa_t *gpa, uint32_t *error_code)
 {
 	struct walk w = {
-	    .gmem = gmem, .state = state, .access = access, .index_bits = 9, .entry_size = 8};
+		.gmem = gmem, .state = state, .access = access, .index_bits = 9, .entry_size = 8};
 	uint64_t table;
 	int err = -EAGAIN;
 

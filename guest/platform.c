@@ -1,4 +1,5 @@
-/* The devices' outside: time, timers, signals, memory, console; and the wiring of the interrupt lines. */
+/* The devices' outside: time, timers, signals, memory, console; and the wiring of the interrupt
+ * lines. */
 #include "guest/platform.h"
 
 #include "cpu/insn.h"
@@ -7,8 +8,8 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 
-#define PM_BASE     0x600 /* loader/load.h tells the guest so */
-#define NOTES_MAX   8
+#define PM_BASE   0x600 /* loader/load.h tells the guest so */
+#define NOTES_MAX 8
 
 static uint64_t platform_now_op(void *ctx)
 {

@@ -1,23 +1,23 @@
-/* devices/platform.h's table over the hypervisor, and the interrupts that the devices hold ready for a
- * vCPU. */
+/* devices/platform.h's table over the hypervisor, and the interrupts that the devices hold ready
+ * for a vCPU. */
 #ifndef GUEST_PLATFORM_H
 #define GUEST_PLATFORM_H
 
 #include "guest/vm.h"
 
-/* Initialises the VM's devices and puts them on its buses. Before its vCPUs exist. A negative errno only for
- * a defect of the wiring. */
+/* Initialises the VM's devices and puts them on its buses. Before its vCPUs exist. A negative errno
+ * only for a defect of the wiring. */
 int __must_check platform_init(struct vm *vm);
 
 /* Joins a new vCPU's local APIC to the VM. */
 void platform_add_vcpu(struct vcpu *vcpu);
 
-/* Is there an interrupt, of the local APIC or (vCPU 0) the 8259s, that could be delivered if the vCPU were
- * open for it? Owner pCPU; takes no lock. */
+/* Is there an interrupt, of the local APIC or (vCPU 0) the 8259s, that could be delivered if the
+ * vCPU were open for it? Owner pCPU; takes no lock. */
 bool platform_has_interrupt(struct vcpu *vcpu);
 
-/* Takes it: its vector, now in service; or -1 when it has gone meanwhile. Owner pCPU; takes the VM's lock for
- * the 8259s. */
+/* Takes it: its vector, now in service; or -1 when it has gone meanwhile. Owner pCPU; takes the
+ * VM's lock for the 8259s. */
 int platform_take_interrupt(struct vcpu *vcpu);
 
 /* Can a device still send this VM an NMI? Takes the VM's lock. */

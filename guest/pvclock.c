@@ -64,9 +64,9 @@ int pvclock_write_time(const struct gmem *gmem, gpa_t area, const struct tsc_rat
 		       uint64_t tsc, uint64_t system_ns, bool is_stable)
 {
 	struct pvclock_vcpu_time_info info = {
-	    .tsc_timestamp = tsc,
-	    .system_time = system_ns,
-	    .flags = is_stable ? PVCLOCK_TSC_STABLE_BIT : 0,
+		.tsc_timestamp = tsc,
+		.system_time = system_ns,
+		.flags = is_stable ? PVCLOCK_TSC_STABLE_BIT : 0,
 	};
 	uint32_t mul;
 	int8_t shift;
@@ -81,8 +81,8 @@ int pvclock_write_time(const struct gmem *gmem, gpa_t area, const struct tsc_rat
 int pvclock_write_wall(const struct gmem *gmem, gpa_t area, uint64_t boot_wall_ns)
 {
 	struct pvclock_wall_clock wall = {
-	    .sec = (uint32_t)(boot_wall_ns / NSEC_PER_SEC),
-	    .nsec = (uint32_t)(boot_wall_ns % NSEC_PER_SEC),
+		.sec = (uint32_t)(boot_wall_ns / NSEC_PER_SEC),
+		.nsec = (uint32_t)(boot_wall_ns % NSEC_PER_SEC),
 	};
 
 	return write_versioned(gmem, area, (const uint8_t *)&wall + sizeof(wall.version),

@@ -21,8 +21,7 @@ bool vcpu_has_wake_event(struct vcpu *vcpu)
 		return true;
 	if (vcpu->activity == VCPU_WAIT_FOR_STARTUP)
 		return false;
-	return vcpu->is_nmi_pending ||
-	       (vcpu->is_interrupt_open && platform_has_interrupt(vcpu));
+	return vcpu->is_nmi_pending || (vcpu->is_interrupt_open && platform_has_interrupt(vcpu));
 }
 
 /* The halt is over (or was none): accounts it. */
@@ -53,7 +52,8 @@ static bool poll(struct vcpu *vcpu, uint64_t ticks)
 		cpu_relax();
 	} while (!is_hit && now - start < ticks && !sched_is_waited_for(sched_this_runq()));
 	__atomic_store_n(&vcpu->se.is_polling, false, __ATOMIC_SEQ_CST);
-	/* From here on a request comes with an IPI or a wake-up; one that came before is seen now. */
+	/* From here on a request comes with an IPI or a wake-up; one that came before is seen now.
+	 */
 	is_hit = is_hit || vcpu_has_wake_event(vcpu);
 	vcpu->halt_polled = MAX(rdtsc() - start, 1ull);
 	return is_hit;

@@ -1,7 +1,7 @@
 /* A virtual CPU as every layer but vmx/ knows it. It sits inside struct vmx_vcpu.
  *
- * Legend: (i) immutable after creation, (o) the pCPU that runs it (or its creator before it is started),
- * (a) atomic. */
+ * Legend: (i) immutable after creation, (o) the pCPU that runs it (or its creator before it is
+ * started), (a) atomic. */
 #ifndef GUEST_VCPU_H
 #define GUEST_VCPU_H
 
@@ -44,25 +44,25 @@ struct vcpu_exit_log {
 #define VCPU_MTRR_COUNT (11 + 16 + 1) /* fixed ranges, 8 variable pairs, default type */
 
 struct vcpu {
-	struct vcpu_regs regs;        /* (o) first: the entry code's */
-	uint32_t requests;            /* (a) */
-	uint32_t activity;            /* (o) written, (a) read: enum vcpu_activity */
+	struct vcpu_regs regs; /* (o) first: the entry code's */
+	uint32_t requests;     /* (a) */
+	uint32_t activity;     /* (o) written, (a) read: enum vcpu_activity */
 	struct sched_entity se;
-	struct vm *vm;                /* (i) */
-	uint32_t index;               /* (i) number within the VM */
-	uint32_t apic_id;             /* (i) */
-	uint8_t startup_vector;       /* (a) of the last SIPI */
-	bool is_nmi_pending;          /* (o) */
-	bool is_interrupt_open;       /* (o) HALTED: was RFLAGS.IF set? (a) read for the end of the VM */
-	uint64_t tsc_adjust;          /* (o) what guest writes have added to this vCPU's TSC, ticks */
+	struct vm *vm;          /* (i) */
+	uint32_t index;         /* (i) number within the VM */
+	uint32_t apic_id;       /* (i) */
+	uint8_t startup_vector; /* (a) of the last SIPI */
+	bool is_nmi_pending;    /* (o) */
+	bool is_interrupt_open; /* (o) HALTED: was RFLAGS.IF set? (a) read for the end of the VM */
+	uint64_t tsc_adjust;    /* (o) what guest writes have added to this vCPU's TSC, ticks */
 
 	struct lapic lapic;
-	struct deadline_heap timers;  /* (o) its platform timers; VM TSC ticks */
+	struct deadline_heap timers;   /* (o) its platform timers; VM TSC ticks */
 	struct sched_timer wake_timer; /* armed while blocked, for the nearest of them */
-	struct halt_poll halt_poll;   /* (o) */
-	uint64_t halt_start;          /* (o) TSC when HLT exited */
-	uint64_t halt_polled;         /* (o) TSC ticks polled in this halt */
-	bool has_halt_ended;          /* (o) cleared at HLT, set when its halt_poll_end is done */
+	struct halt_poll halt_poll;    /* (o) */
+	uint64_t halt_start;           /* (o) TSC when HLT exited */
+	uint64_t halt_polled;          /* (o) TSC ticks polled in this halt */
+	bool has_halt_ended;           /* (o) cleared at HLT, set when its halt_poll_end is done */
 
 	/* (o) MSRs that live in software */
 	uint64_t kvm_system_time, kvm_wall_clock, kvm_poll_control;
@@ -84,12 +84,12 @@ void vcpu_request(struct vcpu *vcpu, uint32_t bits);
 /* Has something come that ends a halt (or the wait for SIPI)? Owner pCPU. */
 bool vcpu_has_wake_event(struct vcpu *vcpu);
 
-/* HLT: polls, adaptively, for an event; true when one has come and the guest can go on at once, false
- * when the vCPU must block (SCHED_WAIT). Owner pCPU, interrupts on. */
+/* HLT: polls, adaptively, for an event; true when one has come and the guest can go on at once,
+ * false when the vCPU must block (SCHED_WAIT). Owner pCPU, interrupts on. */
 bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open);
 
-/* A blocked vCPU is back on its pCPU: true when its halt is over; false when it woke for nothing and must
- * wait on. Owner pCPU, from switch-in. */
+/* A blocked vCPU is back on its pCPU: true when its halt is over; false when it woke for nothing
+ * and must wait on. Owner pCPU, from switch-in. */
 bool vcpu_resume_from_halt(struct vcpu *vcpu);
 
 /* Before it blocks and after it is back: its nearest timer stands in the pCPU's heap meanwhile. */
@@ -105,7 +105,8 @@ uint64_t vcpu_next_timer(const struct vcpu *vcpu);
 /* INIT and the power-up reset of what this layer holds. Owner pCPU. */
 void vcpu_reset(struct vcpu *vcpu, bool is_init);
 
-/* The state at switch-in and switch-out that this layer holds: pvclock after a move, preempted flag. */
+/* The state at switch-in and switch-out that this layer holds: pvclock after a move, preempted
+ * flag. */
 void vcpu_moved(struct vcpu *vcpu);
 
 /* The guest's TSC as this vCPU reads it, now, in ticks. */

@@ -1,6 +1,6 @@
-/* All upcalls that vmx/ answers: what the rest of the house may ask of a vCPU's hardware state. A second
- * vendor's extension would implement the same functions. Unless said otherwise they run on the pCPU where
- * the vCPU is loaded. */
+/* All upcalls that vmx/ answers: what the rest of the house may ask of a vCPU's hardware state. A
+ * second vendor's extension would implement the same functions. Unless said otherwise they run on
+ * the pCPU where the vCPU is loaded. */
 #ifndef GUEST_VCPU_ARCH_H
 #define GUEST_VCPU_ARCH_H
 
@@ -9,9 +9,28 @@
 #include "guest/vcpu.h"
 
 enum vcpu_reg {
-	VCPU_RIP, VCPU_RSP, VCPU_RFLAGS, VCPU_CR0, VCPU_CR2, VCPU_CR3, VCPU_CR4, VCPU_EFER, VCPU_DR7,
-	VCPU_PAT, VCPU_DEBUGCTL, VCPU_SYSENTER_CS, VCPU_SYSENTER_ESP, VCPU_SYSENTER_EIP, VCPU_FS_BASE,
-	VCPU_GS_BASE, VCPU_KERNEL_GS_BASE, VCPU_STAR, VCPU_LSTAR, VCPU_CSTAR, VCPU_FMASK, VCPU_TSC_AUX,
+	VCPU_RIP,
+	VCPU_RSP,
+	VCPU_RFLAGS,
+	VCPU_CR0,
+	VCPU_CR2,
+	VCPU_CR3,
+	VCPU_CR4,
+	VCPU_EFER,
+	VCPU_DR7,
+	VCPU_PAT,
+	VCPU_DEBUGCTL,
+	VCPU_SYSENTER_CS,
+	VCPU_SYSENTER_ESP,
+	VCPU_SYSENTER_EIP,
+	VCPU_FS_BASE,
+	VCPU_GS_BASE,
+	VCPU_KERNEL_GS_BASE,
+	VCPU_STAR,
+	VCPU_LSTAR,
+	VCPU_CSTAR,
+	VCPU_FMASK,
+	VCPU_TSC_AUX,
 };
 
 struct vcpu_segment {
@@ -21,8 +40,8 @@ struct vcpu_segment {
 	uint16_t selector;
 };
 
-/* The VM's second-level translation for all of gmem, and what its vCPUs share. Creator's pCPU, before the
- * first vCPU. -ENOMEM. */
+/* The VM's second-level translation for all of gmem, and what its vCPUs share. Creator's pCPU,
+ * before the first vCPU. -ENOMEM. */
 int __must_check vm_arch_create(struct vm *vm);
 /* All its vCPUs are stopped. Frees what vm_arch_create and vcpu_arch_create took. */
 void vm_arch_destroy(struct vm *vm);
@@ -33,7 +52,8 @@ struct vcpu *vcpu_arch_create(struct vm *vm, uint32_t index);
 /* How the scheduler runs vCPUs. */
 const struct sched_ops *vcpu_arch_sched_ops(void);
 
-/* Power-up or INIT state of everything that lives in hardware. Before the vCPU runs, or on its pCPU. */
+/* Power-up or INIT state of everything that lives in hardware. Before the vCPU runs, or on its
+ * pCPU. */
 void vcpu_arch_reset(struct vcpu *vcpu, bool is_init);
 /* Real mode at vector << 12, as a SIPI starts it. */
 void vcpu_arch_startup(struct vcpu *vcpu, uint8_t vector);

@@ -46,7 +46,8 @@ static uint64_t order_bytes(unsigned order)
 	return (uint64_t)PAGE_SIZE << order;
 }
 
-/* A piece of RAM at [base, base + len): the largest blocks that fit there, so that EPT leaves are large. */
+/* A piece of RAM at [base, base + len): the largest blocks that fit there, so that EPT leaves are
+ * large. */
 static int add_ram(struct vm *vm, uint64_t base, uint64_t len)
 {
 	struct gmem *gmem = &vm->gmem;
@@ -149,8 +150,10 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 	vcpu->apic_id = index;
 	if (cpuid_build(&vcpu->cpuid, &config, vcpu->apic_id, bad, sizeof(bad))) {
 		fmt_snprintf(error, error_size,
-			     "vm '%s': cpuid=: '%s' is not '-' and the name of a feature that can be taken "
-			     "away", vm->name, bad);
+			     "vm '%s': cpuid=: '%s' is not '-' and the name of a feature that can "
+			     "be taken "
+			     "away",
+			     vm->name, bad);
 		return -EINVAL;
 	}
 	if (vm->params.pin_count)
@@ -190,9 +193,11 @@ int vm_create(const struct vm_params *params, struct vm **out, char *error, size
 	ret = create_memory(vm);
 	if (ret) {
 		fmt_snprintf(error, error_size,
-			     "vm '%s': mem=%luM: only %luM of the machine's %luM are free: give the VM less, or the "
+			     "vm '%s': mem=%luM: only %luM of the machine's %luM are free: give "
+			     "the VM less, or the "
 			     "machine more",
-			     vm->name, params->mem >> 20, page_free_bytes() >> 20, page_total_bytes() >> 20);
+			     vm->name, params->mem >> 20, page_free_bytes() >> 20,
+			     page_total_bytes() >> 20);
 		goto fail;
 	}
 	ret = platform_init(vm);
@@ -285,13 +290,14 @@ void vm_check_halted(struct vm *vm)
 		if (activity == VCPU_ACTIVE ||
 		    (activity == VCPU_HALTED &&
 		     __atomic_load_n(&vcpu->is_interrupt_open, __ATOMIC_SEQ_CST)) ||
-		    (__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST) & ~(uint32_t)VCPU_REQ_EVENT))
+		    (__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST) &
+		     ~(uint32_t)VCPU_REQ_EVENT))
 			return;
 		is_waiting_for_startup &= activity == VCPU_WAIT_FOR_STARTUP;
 	}
 	if (platform_has_nmi_source(vm))
 		return;
 	vm_end(vm, vm->params.is_halt_ok, "halted: %s",
-	       is_waiting_for_startup ? "all vCPUs wait for a SIPI that nobody can send" :
-					"HLT with interrupts disabled, and nothing can wake it");
+	       is_waiting_for_startup ? "all vCPUs wait for a SIPI that nobody can send"
+				      : "HLT with interrupts disabled, and nothing can wake it");
 }

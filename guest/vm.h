@@ -14,58 +14,59 @@
 
 struct vm_params {
 	const char *name;
-	uint64_t mem;          /* bytes, a multiple of 4096 */
-	uint32_t vcpus;        /* 1 .. MAX_VM_VCPUS */
-	uint32_t pin_count;    /* 0: any pCPU */
+	uint64_t mem;       /* bytes, a multiple of 4096 */
+	uint32_t vcpus;     /* 1 .. MAX_VM_VCPUS */
+	uint32_t pin_count; /* 0: any pCPU */
 	uint32_t pin[MAX_VM_VCPUS];
-	uint32_t exit_ok;      /* the value at port 0xf4 that means success */
+	uint32_t exit_ok; /* the value at port 0xf4 that means success */
 	bool is_halt_ok, is_reset_ok, is_background;
 	bool is_kvm_off, is_rdrand_hidden;
-	const char *cpuid;     /* cpuid=, not terminated; NULL for none */
+	const char *cpuid; /* cpuid=, not terminated; NULL for none */
 	size_t cpuid_len;
-	uint64_t slice;        /* TSC ticks */
+	uint64_t slice; /* TSC ticks */
 };
 
 /* What is the same for all VMs, set once before the first is created. */
 struct vm_machine {
 	struct tsc_rate tsc;
-	bool is_tsc_stable;    /* invariant and synchronous on all pCPUs */
-	uint64_t xcr0;         /* components that the arch layer switches */
+	bool is_tsc_stable; /* invariant and synchronous on all pCPUs */
+	uint64_t xcr0;      /* components that the arch layer switches */
 	struct halt_poll_params halt_poll;
 	uint64_t boot_wall_ns; /* wall clock at TSC 0, nanoseconds since 1970 UTC */
-	void (*on_end)(void); /* a VM has ended; on any pCPU, the VM's lock may be held */
+	void (*on_end)(void);  /* a VM has ended; on any pCPU, the VM's lock may be held */
 };
 extern struct vm_machine vm_machine;
 
 struct vm {
-	char name[VM_NAME_MAX];        /* (i) */
-	uint32_t id;                   /* (i) dense, from 0 */
-	struct vm_params params;       /* (i) */
-	struct gmem gmem;              /* (i) */
-	uint64_t low_end, high_end;    /* (i) RAM: [0, low_end) but for the hole; [4 GiB, high_end) or 0 */
-	uint64_t tsc_offset;           /* (i) VM TSC = host TSC + this */
-	void *arch;                    /* (i) the arch layer's */
+	char name[VM_NAME_MAX];  /* (i) */
+	uint32_t id;             /* (i) dense, from 0 */
+	struct vm_params params; /* (i) */
+	struct gmem gmem;        /* (i) */
+	uint64_t low_end,
+		high_end;    /* (i) RAM: [0, low_end) but for the hole; [4 GiB, high_end) or 0 */
+	uint64_t tsc_offset; /* (i) VM TSC = host TSC + this */
+	void *arch;          /* (i) the arch layer's */
 	struct vcpu *vcpu[MAX_VM_VCPUS]; /* (i) */
 
-	struct spinlock lock;          /* rank LOCK_VM */
-	struct platform platform;      /* (i) */
-	struct guest_devices dev;      /* (l), but local APICs and what is (i) */
-	struct deadline_heap timers;   /* (l) VM-wide platform timers; VM TSC ticks */
-	struct sched_timer timer;      /* armed for the nearest of them */
-	struct guest_console console;  /* (l) */
+	struct spinlock lock;                       /* rank LOCK_VM */
+	struct platform platform;                   /* (i) */
+	struct guest_devices dev;                   /* (l), but local APICs and what is (i) */
+	struct deadline_heap timers;                /* (l) VM-wide platform timers; VM TSC ticks */
+	struct sched_timer timer;                   /* armed for the nearest of them */
+	struct guest_console console;               /* (l) */
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */
-	uint32_t notes;                /* (l) */
-	uint32_t unknown_msrs;         /* (a) relaxed */
+	uint32_t notes;                             /* (l) */
+	uint32_t unknown_msrs;                      /* (a) relaxed */
 
-	bool is_ending;                /* (a) the first to set it decides how it ends */
-	bool has_ended;                /* (a) the verdict below is written */
-	bool is_ok;                    /* (i) once has_ended */
-	uint64_t ended_at;             /* TSC */
-	char reason[VM_REASON_MAX];    /* (i) once has_ended */
+	bool is_ending;             /* (a) the first to set it decides how it ends */
+	bool has_ended;             /* (a) the verdict below is written */
+	bool is_ok;                 /* (i) once has_ended */
+	uint64_t ended_at;          /* TSC */
+	char reason[VM_REASON_MAX]; /* (i) once has_ended */
 };
 
-/* Creates a VM, not listed yet, with zeroed memory, devices and vCPUs in their reset state. 0; or a negative errno and in
- * `error` what is missing and the remedy; *vm is then NULL. Boot pCPU. */
+/* Creates a VM, not listed yet, with zeroed memory, devices and vCPUs in their reset state. 0; or a
+ * negative errno and in `error` what is missing and the remedy; *vm is then NULL. Boot pCPU. */
 int __must_check vm_create(const struct vm_params *params, struct vm **vm, char *error,
 			   size_t error_size);
 
@@ -75,7 +76,8 @@ int __must_check vm_list(struct vm *vm);
 /* Frees one that was never listed, and whose vCPUs the scheduler has never had. */
 void vm_destroy(struct vm *vm);
 
-/* A VM that never ran because its configuration or image is bad: it only has a name and a verdict. */
+/* A VM that never ran because its configuration or image is bad: it only has a name and a verdict.
+ */
 struct vm *vm_create_failed(const char *name, const char *reason);
 
 /* Gives its vCPUs to the scheduler. */
@@ -84,8 +86,8 @@ void vm_start(struct vm *vm);
 /* Ends it, once: sets the verdict and stops its vCPUs. True for the call that did. Any pCPU. */
 bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...) __printf_like(3, 4);
 
-/* A vCPU halts with IF=0, or waits for SIPI: when no vCPU of the VM can ever run again, ends the VM. Called
- * by the owner pCPU after it has published its activity. */
+/* A vCPU halts with IF=0, or waits for SIPI: when no vCPU of the VM can ever run again, ends the
+ * VM. Called by the owner pCPU after it has published its activity. */
 void vm_check_halted(struct vm *vm);
 
 /* How many VMs there are, and each. Filled at boot. */
@@ -96,8 +98,8 @@ struct vm *vm_find(const char *name, size_t len);
 /* Are the VMs that the end waits for all over? */
 bool vm_have_all_ended(void);
 
-/* Panics when a page is in two VMs, or in a VM and not in RAM that was allocated for it: the audit at
- * creation. */
+/* Panics when a page is in two VMs, or in a VM and not in RAM that was allocated for it: the audit
+ * at creation. */
 void vm_audit_memory(const struct vm *vm);
 
 static inline uint64_t vm_tsc(const struct vm *vm, uint64_t host_tsc)

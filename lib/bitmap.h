@@ -25,7 +25,8 @@ static inline void bitmap_clear(uint64_t *map, unsigned bit)
 static inline bool bitmap_set_atomic(uint64_t *map, unsigned bit) /* the bit's value before */
 {
 	return __atomic_fetch_or(&map[bit / 64], BIT_ULL(bit % 64), __ATOMIC_SEQ_CST) >>
-		       (bit % 64) & 1;
+		       (bit % 64) &
+	       1;
 }
 
 /* The highest set bit of `words` words, or -1. */

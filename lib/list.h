@@ -8,7 +8,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)                                                                            \
+	{                                                                                          \
+		&(name), &(name)                                                                   \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -38,7 +41,8 @@ static inline void list_push_back(struct list *head, struct list *n)
 	list_insert_between(n, head->prev, head);
 }
 
-/* Takes `n` out of its list and leaves it pointing at itself, so that a second removal is harmless. */
+/* Takes `n` out of its list and leaves it pointing at itself, so that a second removal is harmless.
+ */
 static inline void list_remove(struct list *n)
 {
 	n->prev->next = n->next;

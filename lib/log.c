@@ -17,16 +17,16 @@ static struct {
 	bool is_panic;                            /* (a) */
 	size_t (*prefix)(char *buf, size_t size); /* (a) */
 } log = {
-    .lock = SPINLOCK_INIT(LOCK_LOG),
-    .sinks = LIST_INIT(log.sinks),
-    .level = LOG_INFO,
+	.lock = SPINLOCK_INIT(LOCK_LOG),
+	.sinks = LIST_INIT(log.sinks),
+	.level = LOG_INFO,
 };
 
 static const char *const level_words[] = {
-    [LOG_ERROR] = "error: ",
-    [LOG_WARN] = "warning: ",
-    [LOG_INFO] = "",
-    [LOG_DEBUG] = "",
+	[LOG_ERROR] = "error: ",
+	[LOG_WARN] = "warning: ",
+	[LOG_INFO] = "",
+	[LOG_DEBUG] = "",
 };
 
 /* True when the lock was taken: the answer says whether to release it, since panic mode may begin

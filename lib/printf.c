@@ -166,7 +166,7 @@ static const char *parse_length(struct spec *spec, const char *fmt)
 }
 
 _Static_assert(sizeof(long) == 8 && sizeof(long long) == 8 && sizeof(size_t) == 8 &&
-		   sizeof(ptrdiff_t) == 8 && sizeof(intmax_t) == 8,
+		       sizeof(ptrdiff_t) == 8 && sizeof(intmax_t) == 8,
 	       "the lengths l ll z t j are all 8 bytes: one va_arg serves them");
 
 static void put_argument(struct out *out, struct spec *spec, va_list *args)

@@ -1,5 +1,5 @@
-/* printf into a buffer: d i u x X p s c %, widths and precisions (also `*`), flags 0 - + # and space,
- * lengths hh h l ll z t j. */
+/* printf into a buffer: d i u x X p s c %, widths and precisions (also `*`), flags 0 - + # and
+ * space, lengths hh h l ll z t j. */
 #ifndef LIB_PRINTF_H
 #define LIB_PRINTF_H
 

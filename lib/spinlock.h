@@ -1,6 +1,6 @@
 /* Ticket spinlocks with a rank. A pCPU may take a lock only while every lock it holds has a lower
- * rank; in debug builds the hook that cpu/ registers checks it and panics on inversion. Locks marked
- * 'irq' are taken by interrupt handlers too: hold them with interrupts off (cpu/irq.h). */
+ * rank; in debug builds the hook that cpu/ registers checks it and panics on inversion. Locks
+ * marked 'irq' are taken by interrupt handlers too: hold them with interrupts off (cpu/irq.h). */
 #ifndef LIB_SPINLOCK_H
 #define LIB_SPINLOCK_H
 
@@ -25,7 +25,10 @@ struct spinlock {
 	uint32_t rank;  /* (i) enum lock_rank */
 };
 
-#define SPINLOCK_INIT(r) {.rank = (r)}
+#define SPINLOCK_INIT(r)                                                                           \
+	{                                                                                          \
+		.rank = (r)                                                                        \
+	}
 
 struct spinlock_debug {
 	void (*acquiring)(const struct spinlock *lock);

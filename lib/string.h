@@ -1,5 +1,5 @@
-/* The memory and string functions of C that the hypervisor uses. Freestanding they are lib/string.c;
- * on the host the same prototypes are answered by libc. */
+/* The memory and string functions of C that the hypervisor uses. Freestanding they are
+ * lib/string.c; on the host the same prototypes are answered by libc. */
 #ifndef LIB_STRING_H
 #define LIB_STRING_H
 
@@ -16,7 +16,8 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 
-/* Copies `src` into `dst` of `size` bytes (size > 0), always terminated. True when it fitted whole. */
+/* Copies `src` into `dst` of `size` bytes (size > 0), always terminated. True when it fitted whole.
+ */
 bool str_copy(char *dst, const char *src, size_t size);
 
 /* Parses all of `text` (length `len`) as an unsigned number, decimal or 0x-hexadecimal. With

@@ -1,5 +1,5 @@
-/* TSC ticks to nanoseconds and back, by multiplication, without overflow or drift; and the same rate
- * in the form that pvclock_vcpu_time_info wants. */
+/* TSC ticks to nanoseconds and back, by multiplication, without overflow or drift; and the same
+ * rate in the form that pvclock_vcpu_time_info wants. */
 #ifndef LIB_TSC_H
 #define LIB_TSC_H
 
@@ -25,7 +25,8 @@ static inline uint64_t ns_to_tsc(const struct tsc_rate *rate, uint64_t ns)
 }
 
 /* The multiplier (32-bit fraction) and shift of struct pvclock_vcpu_time_info:
- * ns = ((shift >= 0 ? ticks << shift : ticks >> -shift) * mul) >> 32, with the largest precision. */
+ * ns = ((shift >= 0 ? ticks << shift : ticks >> -shift) * mul) >> 32, with the largest precision.
+ */
 void tsc_rate_to_pvclock(const struct tsc_rate *rate, uint32_t *mul, int8_t *shift);
 
 #endif

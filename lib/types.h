@@ -18,28 +18,27 @@ typedef struct {
 #define GPA(x) ((gpa_t){.v = (x)})
 #define HPA(x) ((hpa_t){.v = (x)})
 
-#define __must_check      __attribute__((warn_unused_result))
+#define __must_check        __attribute__((warn_unused_result))
 #define __printf_like(f, a) __attribute__((format(printf, f, a)))
-#define __noreturn        __attribute__((noreturn))
-#define __packed          __attribute__((packed))
-#define __aligned(n)      __attribute__((aligned(n)))
-#define __unused          __attribute__((unused))
-#define __cold            __attribute__((cold, noinline))
-#define likely(x)         __builtin_expect(!!(x), 1)
-#define unlikely(x)       __builtin_expect(!!(x), 0)
+#define __noreturn          __attribute__((noreturn))
+#define __packed            __attribute__((packed))
+#define __aligned(n)        __attribute__((aligned(n)))
+#define __unused            __attribute__((unused))
+#define __cold              __attribute__((cold, noinline))
+#define likely(x)           __builtin_expect(!!(x), 1)
+#define unlikely(x)         __builtin_expect(!!(x), 0)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT(n)        (1u << (n))
 #define BIT_ULL(n)    (1ull << (n))
 #define CACHE_LINE    64
 
-#define container_of(ptr, type, member)                                                            \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* `n` must be a power of two. */
-#define ALIGN_UP(x, n)   (((x) + ((n) - 1)) & ~((n) - 1))
-#define ALIGN_DOWN(x, n) ((x) & ~((n) - 1))
-#define IS_ALIGNED(x, n) (((x) & ((n) - 1)) == 0)
+#define ALIGN_UP(x, n)   (((x) + ((n)-1)) & ~((n)-1))
+#define ALIGN_DOWN(x, n) ((x) & ~((n)-1))
+#define IS_ALIGNED(x, n) (((x) & ((n)-1)) == 0)
 
 #define MIN(a, b)                                                                                  \
 	({                                                                                         \

@@ -77,12 +77,12 @@ static void put(struct table *t, const void *bytes, size_t len)
 static struct acpi_header header(const char *signature, uint8_t revision)
 {
 	struct acpi_header h = {
-	    .revision = revision,
-	    .oem_id = {'C', 'R', 'O', 'U', 'S', 'L'},
-	    .oem_table_id = {'C', 'A', 'R', 'O', 'U', 'S', 'E', 'L'},
-	    .oem_revision = 1,
-	    .creator_id = {'C', 'R', 'S', 'L'},
-	    .creator_revision = 1,
+		.revision = revision,
+		.oem_id = {'C', 'R', 'O', 'U', 'S', 'L'},
+		.oem_table_id = {'C', 'A', 'R', 'O', 'U', 'S', 'E', 'L'},
+		.oem_revision = 1,
+		.creator_id = {'C', 'R', 'S', 'L'},
+		.creator_revision = 1,
 	};
 
 	memcpy(h.signature, signature, sizeof(h.signature));
@@ -123,7 +123,7 @@ static uint64_t put_dsdt(struct table *t)
 static uint64_t put_facs(struct table *t)
 {
 	const struct acpi_facs facs = {
-	    .signature = {'F', 'A', 'C', 'S'}, .length = sizeof(facs), .version = 2};
+		.signature = {'F', 'A', 'C', 'S'}, .length = sizeof(facs), .version = 2};
 
 	/* 'Aligned on a 64-byte boundary'; it has no checksum. */
 	table_begin(t, FACS_ALIGNMENT);
@@ -142,30 +142,30 @@ static struct acpi_gas io_register(uint32_t port, uint8_t bytes, uint8_t access_
 static uint64_t put_fadt(struct table *t, uint64_t facs, uint64_t dsdt)
 {
 	const struct acpi_fadt fadt = {
-	    .header = header("FACP", 6),
-	    .firmware_ctrl = (uint32_t)facs,
-	    .dsdt = (uint32_t)dsdt,
-	    .preferred_pm_profile = PM_PROFILE_ENTERPRISE_SERVER,
-	    .sci_int = GUEST_SCI_IRQ,
-	    .pm1a_evt_blk = GUEST_PM_BASE,
-	    .pm1a_cnt_blk = GUEST_PM_BASE + ACPI_PM_CONTROL,
-	    .pm_tmr_blk = GUEST_PM_BASE + ACPI_PM_TIMER,
-	    .pm1_evt_len = PM1_EVT_LEN,
-	    .pm1_cnt_len = PM1_CNT_LEN,
-	    .pm_tmr_len = PM_TMR_LEN,
-	    .p_lvl2_lat = P_LVL2_LAT_NONE,
-	    .p_lvl3_lat = P_LVL3_LAT_NONE,
-	    .century = RTC_CENTURY,
-	    .iapc_boot_arch = IAPC_LEGACY_DEVICES | IAPC_8042 | IAPC_VGA_NOT_PRESENT,
-	    .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC |
-		     FADT_TMR_VAL_EXT | FADT_RESET_REG_SUP,
-	    .reset_reg = io_register(RESET_PORT, 1, 1),
-	    .reset_value = RESET_VALUE,
-	    .fadt_minor_version = 0,
-	    .x_dsdt = dsdt,
-	    .x_pm1a_evt_blk = io_register(GUEST_PM_BASE, PM1_EVT_LEN, 2),
-	    .x_pm1a_cnt_blk = io_register(GUEST_PM_BASE + ACPI_PM_CONTROL, PM1_CNT_LEN, 2),
-	    .x_pm_tmr_blk = io_register(GUEST_PM_BASE + ACPI_PM_TIMER, PM_TMR_LEN, 3),
+		.header = header("FACP", 6),
+		.firmware_ctrl = (uint32_t)facs,
+		.dsdt = (uint32_t)dsdt,
+		.preferred_pm_profile = PM_PROFILE_ENTERPRISE_SERVER,
+		.sci_int = GUEST_SCI_IRQ,
+		.pm1a_evt_blk = GUEST_PM_BASE,
+		.pm1a_cnt_blk = GUEST_PM_BASE + ACPI_PM_CONTROL,
+		.pm_tmr_blk = GUEST_PM_BASE + ACPI_PM_TIMER,
+		.pm1_evt_len = PM1_EVT_LEN,
+		.pm1_cnt_len = PM1_CNT_LEN,
+		.pm_tmr_len = PM_TMR_LEN,
+		.p_lvl2_lat = P_LVL2_LAT_NONE,
+		.p_lvl3_lat = P_LVL3_LAT_NONE,
+		.century = RTC_CENTURY,
+		.iapc_boot_arch = IAPC_LEGACY_DEVICES | IAPC_8042 | IAPC_VGA_NOT_PRESENT,
+		.flags = FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC |
+			 FADT_TMR_VAL_EXT | FADT_RESET_REG_SUP,
+		.reset_reg = io_register(RESET_PORT, 1, 1),
+		.reset_value = RESET_VALUE,
+		.fadt_minor_version = 0,
+		.x_dsdt = dsdt,
+		.x_pm1a_evt_blk = io_register(GUEST_PM_BASE, PM1_EVT_LEN, 2),
+		.x_pm1a_cnt_blk = io_register(GUEST_PM_BASE + ACPI_PM_CONTROL, PM1_CNT_LEN, 2),
+		.x_pm_tmr_blk = io_register(GUEST_PM_BASE + ACPI_PM_TIMER, PM_TMR_LEN, 3),
 	};
 
 	table_begin(t, TABLE_ALIGNMENT);
@@ -179,7 +179,7 @@ static void put_madt_processor(struct table *t, uint32_t id)
 	const struct madt_local_apic apic = {MADT_LOCAL_APIC, sizeof(apic), (uint8_t)id,
 					     (uint8_t)id, MADT_ENABLED};
 	const struct madt_local_x2apic x2apic = {
-	    MADT_LOCAL_X2APIC, sizeof(x2apic), 0, id, MADT_ENABLED, id};
+		MADT_LOCAL_X2APIC, sizeof(x2apic), 0, id, MADT_ENABLED, id};
 
 	if (id < MADT_FIRST_X2APIC_ID)
 		put(t, &apic, sizeof(apic));
@@ -192,10 +192,10 @@ static void put_madt_interrupts(struct table *t, uint32_t vcpus)
 	const struct madt_io_apic io = {MADT_IO_APIC,      sizeof(io), IOAPIC_ID, 0,
 					GUEST_IOAPIC_BASE, 0};
 	const struct madt_interrupt_source_override timer = {
-	    MADT_INTERRUPT_SOURCE_OVERRIDE, sizeof(timer), 0, 0, TIMER_GSI, 0};
+		MADT_INTERRUPT_SOURCE_OVERRIDE, sizeof(timer), 0, 0, TIMER_GSI, 0};
 	const struct madt_interrupt_source_override sci = {
-	    MADT_INTERRUPT_SOURCE_OVERRIDE,       sizeof(sci), 0, GUEST_SCI_IRQ, GUEST_SCI_IRQ,
-	    MPS_INTI_ACTIVE_HIGH | MPS_INTI_LEVEL};
+		MADT_INTERRUPT_SOURCE_OVERRIDE,       sizeof(sci), 0, GUEST_SCI_IRQ, GUEST_SCI_IRQ,
+		MPS_INTI_ACTIVE_HIGH | MPS_INTI_LEVEL};
 	const struct madt_local_apic_nmi nmi = {MADT_LOCAL_APIC_NMI, sizeof(nmi),
 						MADT_ALL_PROCESSORS, 0, LINT_NMI};
 	const struct madt_local_x2apic_nmi nmi2 = {MADT_LOCAL_X2APIC_NMI, sizeof(nmi2), 0,
@@ -246,12 +246,12 @@ static uint8_t sum_to_zero(const void *bytes, size_t len)
 static void put_rsdp(struct table *t, uint64_t rsdt, uint64_t xsdt)
 {
 	struct acpi_rsdp rsdp = {
-	    .signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
-	    .oemid = {'C', 'R', 'O', 'U', 'S', 'L'},
-	    .revision = 2,
-	    .rsdt_address = (uint32_t)rsdt,
-	    .length = sizeof(rsdp),
-	    .xsdt_address = xsdt,
+		.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
+		.oemid = {'C', 'R', 'O', 'U', 'S', 'L'},
+		.revision = 2,
+		.rsdt_address = (uint32_t)rsdt,
+		.length = sizeof(rsdp),
+		.xsdt_address = xsdt,
 	};
 
 	rsdp.checksum = sum_to_zero(&rsdp, offsetof(struct acpi_rsdp, length));

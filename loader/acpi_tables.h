@@ -43,9 +43,9 @@ struct acpi_fadt {
 	uint32_t smi_cmd;
 	uint8_t acpi_enable, acpi_disable, s4bios_req, pstate_cnt;
 	uint32_t pm1a_evt_blk, pm1b_evt_blk, pm1a_cnt_blk, pm1b_cnt_blk, pm2_cnt_blk, pm_tmr_blk,
-	    gpe0_blk, gpe1_blk;
+		gpe0_blk, gpe1_blk;
 	uint8_t pm1_evt_len, pm1_cnt_len, pm2_cnt_len, pm_tmr_len, gpe0_blk_len, gpe1_blk_len,
-	    gpe1_base, cst_cnt;
+		gpe1_base, cst_cnt;
 	uint16_t p_lvl2_lat, p_lvl3_lat, flush_size, flush_stride;
 	uint8_t duty_offset, duty_width, day_alrm, mon_alrm, century;
 	uint16_t iapc_boot_arch;
@@ -57,8 +57,8 @@ struct acpi_fadt {
 	uint8_t fadt_minor_version;
 	uint64_t x_firmware_ctrl, x_dsdt;
 	struct acpi_gas x_pm1a_evt_blk, x_pm1b_evt_blk, x_pm1a_cnt_blk, x_pm1b_cnt_blk,
-	    x_pm2_cnt_blk, x_pm_tmr_blk, x_gpe0_blk, x_gpe1_blk, sleep_control_reg,
-	    sleep_status_reg;
+		x_pm2_cnt_blk, x_pm_tmr_blk, x_gpe0_blk, x_gpe1_blk, sleep_control_reg,
+		sleep_status_reg;
 	uint64_t hypervisor_vendor_identity;
 } __packed;
 

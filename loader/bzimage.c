@@ -62,10 +62,10 @@ static int read_header(struct image *image, struct bzimage *bz)
 	memcpy(hdr, image->data + HEADER_AT, MIN(end - HEADER_AT, (uint64_t)sizeof(*hdr)));
 	if (hdr->boot_flag != BOOT_FLAG)
 		return image_fail(
-		    image, -ENOEXEC,
-		    "the bzImage's boot_flag is 0x%x, not 0xaa55: it is damaged; copy "
-		    "it again",
-		    hdr->boot_flag);
+			image, -ENOEXEC,
+			"the bzImage's boot_flag is 0x%x, not 0xaa55: it is damaged; copy "
+			"it again",
+			hdr->boot_flag);
 	if (hdr->version < PROTOCOL_MIN)
 		return image_fail(image, -ENOEXEC,
 				  "the bzImage speaks boot protocol %u.%02u; Carousel needs 2.10 "
@@ -94,17 +94,17 @@ static int check_sizes(struct image *image, struct bzimage *bz)
 	bz->kernel_len = (uint64_t)hdr->syssize * 16;
 	if (bz->kernel_at >= image->size)
 		return image_fail(
-		    image, -ENOEXEC,
-		    "the bzImage's setup_sects %u reaches past the end of the file of "
-		    "%llu bytes: it is truncated or damaged; copy it again",
-		    hdr->setup_sects, (unsigned long long)image->size);
+			image, -ENOEXEC,
+			"the bzImage's setup_sects %u reaches past the end of the file of "
+			"%llu bytes: it is truncated or damaged; copy it again",
+			hdr->setup_sects, (unsigned long long)image->size);
 	have = image->size - bz->kernel_at;
 	if (bz->kernel_len > have)
 		return image_fail(
-		    image, -ENOEXEC,
-		    "the bzImage is truncated: syssize says %llu bytes of kernel, the "
-		    "file has %llu; copy it again",
-		    (unsigned long long)bz->kernel_len, (unsigned long long)have);
+			image, -ENOEXEC,
+			"the bzImage is truncated: syssize says %llu bytes of kernel, the "
+			"file has %llu; copy it again",
+			(unsigned long long)bz->kernel_len, (unsigned long long)have);
 	if (bz->kernel_len <= ENTRY64_OFFSET)
 		return image_fail(image, -ENOEXEC,
 				  "the bzImage's syssize says %llu bytes of kernel: it is damaged; "
@@ -112,16 +112,16 @@ static int check_sizes(struct image *image, struct bzimage *bz)
 				  (unsigned long long)bz->kernel_len);
 	if (hdr->init_size < bz->kernel_len)
 		return image_fail(
-		    image, -ENOEXEC,
-		    "the bzImage's init_size 0x%x is smaller than its kernel of 0x%llx "
-		    "bytes: it is damaged; copy it again",
-		    hdr->init_size, (unsigned long long)bz->kernel_len);
+			image, -ENOEXEC,
+			"the bzImage's init_size 0x%x is smaller than its kernel of 0x%llx "
+			"bytes: it is damaged; copy it again",
+			hdr->init_size, (unsigned long long)bz->kernel_len);
 	if (hdr->kernel_alignment & (hdr->kernel_alignment - 1) || !hdr->kernel_alignment)
 		return image_fail(
-		    image, -ENOEXEC,
-		    "the bzImage's kernel_alignment 0x%x is not a power of two: it is "
-		    "damaged; copy it again",
-		    hdr->kernel_alignment);
+			image, -ENOEXEC,
+			"the bzImage's kernel_alignment 0x%x is not a power of two: it is "
+			"damaged; copy it again",
+			hdr->kernel_alignment);
 	return 0;
 }
 
@@ -137,12 +137,12 @@ static int place_kernel(struct image *image, struct bzimage *bz)
 	if (!checked_add(bz->base, (uint64_t)hdr->init_size, &end) || end > low_end ||
 	    bz->base < GUEST_HOLE_END)
 		return image_fail(
-		    image, -ENOSPC,
-		    "the bzImage needs 0x%x bytes (init_size) at 0x%llx "
-		    "(pref_address), the VM's RAM there is 0x100000-0x%llx; give more "
-		    "mem=; if that cannot be true, the file is damaged",
-		    hdr->init_size, (unsigned long long)hdr->pref_address,
-		    (unsigned long long)low_end - 1);
+			image, -ENOSPC,
+			"the bzImage needs 0x%x bytes (init_size) at 0x%llx "
+			"(pref_address), the VM's RAM there is 0x100000-0x%llx; give more "
+			"mem=; if that cannot be true, the file is damaged",
+			hdr->init_size, (unsigned long long)hdr->pref_address,
+			(unsigned long long)low_end - 1);
 	return image_claim(image, bz->base, hdr->init_size, "the kernel");
 }
 

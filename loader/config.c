@@ -27,7 +27,7 @@ struct parse {
 };
 
 static const char *const role_name[] = {
-    [ROLE_KERNEL] = "kernel", [ROLE_INITRD] = "initrd", [ROLE_MODULE] = "module"};
+	[ROLE_KERNEL] = "kernel", [ROLE_INITRD] = "initrd", [ROLE_MODULE] = "module"};
 
 /* What a person typed may hold anything: a message holds printable characters only. */
 static void write_message(char *buf, const char *fmt, va_list args)
@@ -68,13 +68,13 @@ static void __printf_like(2, 3) fail_vm(struct vm_config *vm, const char *fmt, .
 const char *image_format_name(enum image_format format)
 {
 	static const char *const names[] = {
-	    [FORMAT_AUTO] = "auto",
-	    [FORMAT_FLAT] = "flat",
-	    [FORMAT_ELF64] = "ELF64",
-	    [FORMAT_PVH] = "PVH",
-	    [FORMAT_BZIMAGE] = "bzImage",
-	    [FORMAT_MULTIBOOT1] = "Multiboot1",
-	    [FORMAT_MULTIBOOT2] = "Multiboot2",
+		[FORMAT_AUTO] = "auto",
+		[FORMAT_FLAT] = "flat",
+		[FORMAT_ELF64] = "ELF64",
+		[FORMAT_PVH] = "PVH",
+		[FORMAT_BZIMAGE] = "bzImage",
+		[FORMAT_MULTIBOOT1] = "Multiboot1",
+		[FORMAT_MULTIBOOT2] = "Multiboot2",
 	};
 
 	return names[format];
@@ -246,7 +246,7 @@ static void add_module(struct parse *parse, struct vm_config *vm, const struct m
 			return;
 		}
 		vm->module[vm->module_count++] =
-		    (struct vm_module){.module = parse->module, .string = head->tail};
+			(struct vm_module){.module = parse->module, .string = head->tail};
 		break;
 	case ROLE_NONE:
 		fail_vm(vm, "module %u has no role; add the word kernel, initrd or module",

@@ -153,10 +153,10 @@ static int claim_segments(struct image *image, const struct elf_file *elf, uint6
 		return not_elf(image, "has nothing to load");
 	if (!is_entry_loaded || entry >= GIB(4))
 		return image_fail(
-		    image, -ENOEXEC,
-		    "the entry point 0x%llx lies outside the loaded segments, or above "
-		    "4 GiB; it must be a physical address that is loaded",
-		    (unsigned long long)entry);
+			image, -ENOEXEC,
+			"the entry point 0x%llx lies outside the loaded segments, or above "
+			"4 GiB; it must be a physical address that is loaded",
+			(unsigned long long)entry);
 	return 0;
 }
 

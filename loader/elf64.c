@@ -10,10 +10,10 @@ int load_elf64(struct image *image)
 	int err = elf_open(image, &elf);
 
 	if (!err && !elf.is_64)
-		err =
-		    image_fail(image, -ENOEXEC,
-			       "the kernel is a 32-bit ELF file without a PVH note, which Carousel "
-			       "has no way to start; give it the note, or build it for 64 bits");
+		err = image_fail(
+			image, -ENOEXEC,
+			"the kernel is a 32-bit ELF file without a PVH note, which Carousel "
+			"has no way to start; give it the note, or build it for 64 bits");
 	if (!err)
 		err = image_refuse_initrd(image, "an ELF64 image");
 	if (!err)

@@ -18,11 +18,11 @@ static int load_real_mode(struct image *image, uint64_t address)
 				  (unsigned long long)address);
 	err = image_claim(image, 0, LOWMEM_REAL_STACK, "the real-mode vectors and stack");
 	*entry = (struct guest_entry){
-	    .mode = 16,
-	    .rip = address,
-	    .rsp = LOWMEM_REAL_STACK,
-	    .cs = (uint16_t)(address >> 4),
-	    .format = entry->format,
+		.mode = 16,
+		.rip = address,
+		.rsp = LOWMEM_REAL_STACK,
+		.cs = (uint16_t)(address >> 4),
+		.format = entry->format,
 	};
 	return err;
 }

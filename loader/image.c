@@ -73,18 +73,18 @@ int image_claim(struct image *image, uint64_t base, uint64_t len, const char *wh
 
 	if (!is_usable(image, base, len))
 		return image_fail(
-		    image, -EINVAL,
-		    "%s, 0x%llx bytes at 0x%llx, lies outside the VM's RAM (0-0x9ffff, "
-		    "0x100000-0x%llx); give more mem= or link it elsewhere",
-		    what, (unsigned long long)len, (unsigned long long)base,
-		    (unsigned long long)image->shape->low_end - 1);
+			image, -EINVAL,
+			"%s, 0x%llx bytes at 0x%llx, lies outside the VM's RAM (0-0x9ffff, "
+			"0x100000-0x%llx); give more mem= or link it elsewhere",
+			what, (unsigned long long)len, (unsigned long long)base,
+			(unsigned long long)image->shape->low_end - 1);
 	if (other)
-		return image_fail(
-		    image, -EINVAL,
-		    "%s, 0x%llx bytes at 0x%llx, overlaps %s at 0x%llx-0x%llx; link it elsewhere",
-		    what, (unsigned long long)len, (unsigned long long)base, other->what,
-		    (unsigned long long)other->base,
-		    (unsigned long long)(other->base + other->len - 1));
+		return image_fail(image, -EINVAL,
+				  "%s, 0x%llx bytes at 0x%llx, overlaps %s at 0x%llx-0x%llx; link "
+				  "it elsewhere",
+				  what, (unsigned long long)len, (unsigned long long)base,
+				  other->what, (unsigned long long)other->base,
+				  (unsigned long long)(other->base + other->len - 1));
 	return add_claim(image, base, len, what);
 }
 
@@ -132,8 +132,8 @@ int image_put_initrd(struct image *image, uint64_t limit, uint64_t *base, uint64
 		return 0;
 	if (!initrd->size)
 		return image_fail(
-		    image, -EINVAL,
-		    "the initrd's file is empty; check the file and its module2 line");
+			image, -EINVAL,
+			"the initrd's file is empty; check the file and its module2 line");
 	err = image_claim_high(image, initrd->size, limit, "the initrd", base);
 	if (err)
 		return err;

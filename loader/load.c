@@ -12,17 +12,17 @@ struct foreign {
 
 /* Files that are often given by mistake. */
 static const struct foreign foreign[] = {
-    {0, 2, "\x1f\x8b", "gzip-compressed; unpack it first"},
-    {0, 6,
-     "\xfd"
-     "7zXZ\0",
-     "xz-compressed; unpack it first"},
-    {0, 4, "\x28\xb5\x2f\xfd", "zstd-compressed; unpack it first"},
-    {0, 3, "BZh", "bzip2-compressed; unpack it first"},
-    {0, 6, "070701", "a cpio archive; give an initrd with the word initrd"},
-    {0, 8, "!<arch>\n", "a Debian package or library; take the kernel out of it"},
-    {0x38, 4, "ARMd", "an arm64 kernel; use an x86 kernel"},
-    {0x8001, 5, "CD001", "an ISO image; take the kernel out of it"},
+	{0, 2, "\x1f\x8b", "gzip-compressed; unpack it first"},
+	{0, 6,
+	 "\xfd"
+	 "7zXZ\0",
+	 "xz-compressed; unpack it first"},
+	{0, 4, "\x28\xb5\x2f\xfd", "zstd-compressed; unpack it first"},
+	{0, 3, "BZh", "bzip2-compressed; unpack it first"},
+	{0, 6, "070701", "a cpio archive; give an initrd with the word initrd"},
+	{0, 8, "!<arch>\n", "a Debian package or library; take the kernel out of it"},
+	{0x38, 4, "ARMd", "an arm64 kernel; use an x86 kernel"},
+	{0x8001, 5, "CD001", "an ISO image; take the kernel out of it"},
 };
 
 /* FORMAT_AUTO when nothing fits. A flat image has no mark: it is never recognised. */
@@ -85,14 +85,14 @@ int load_guest(const struct vm_config *config, const struct guest_shape *shape,
 	       const struct gmem *gmem, struct guest_entry *entry, char *error, size_t error_size)
 {
 	struct image image = {
-	    .config = config,
-	    .shape = shape,
-	    .gmem = gmem,
-	    .entry = entry,
-	    .data = config->kernel->data,
-	    .size = config->kernel->size,
-	    .error = error,
-	    .error_size = error_size,
+		.config = config,
+		.shape = shape,
+		.gmem = gmem,
+		.entry = entry,
+		.data = config->kernel->data,
+		.size = config->kernel->size,
+		.error = error,
+		.error_size = error_size,
 	};
 	enum image_format format = config->format;
 	int err;
@@ -100,8 +100,8 @@ int load_guest(const struct vm_config *config, const struct guest_shape *shape,
 	memset(entry, 0, sizeof(*entry));
 	if (!image.size)
 		return image_fail(
-		    &image, -ENOEXEC,
-		    "the kernel's file is empty; check the file and its module2 line");
+			&image, -ENOEXEC,
+			"the kernel's file is empty; check the file and its module2 line");
 	if (format == FORMAT_AUTO)
 		format = recognise(&image);
 	entry->format = image_format_name(format);

@@ -46,8 +46,8 @@ static int put_page_tables(struct image *image)
 	if (!err)
 		err = put_entry(image, LOWMEM_PML4, 0, LOWMEM_PDPT | PTE_P | PTE_RW);
 	for (uint32_t i = 0; i < IDENTITY_GIB && !err; i++)
-		err =
-		    put_entry(image, LOWMEM_PDPT, i, (LOWMEM_PD + i * PAGE_SIZE) | PTE_P | PTE_RW);
+		err = put_entry(image, LOWMEM_PDPT, i,
+				(LOWMEM_PD + i * PAGE_SIZE) | PTE_P | PTE_RW);
 	for (uint32_t i = 0; i < IDENTITY_GIB * 512 && !err; i++)
 		err = put_entry(image, LOWMEM_PD, i, i * SIZE_2M | PTE_P | PTE_RW | PDE_PS);
 	image->entry->cr3 = LOWMEM_PML4;

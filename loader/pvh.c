@@ -28,7 +28,7 @@ struct hvm_memmap_table_entry {
 
 _Static_assert(sizeof(struct hvm_start_info) == 56, "version 1");
 _Static_assert((CONFIG_MODULES_MAX + 1) * sizeof(struct hvm_modlist_entry) <=
-		   MEMMAP_AT - MODLIST_AT,
+		       MEMMAP_AT - MODLIST_AT,
 	       "the module list fits");
 
 bool is_pvh(struct image *image)
@@ -120,11 +120,11 @@ static int put_memory_map(struct image *image, uint32_t *count)
 static int put_start_info(struct image *image)
 {
 	struct hvm_start_info info = {
-	    .magic = XEN_HVM_START_MAGIC_VALUE,
-	    .version = 1,
-	    .cmdline_paddr = LOWMEM_CMDLINE,
-	    .rsdp_paddr = GUEST_ACPI_BASE,
-	    .memmap_paddr = MEMMAP_AT,
+		.magic = XEN_HVM_START_MAGIC_VALUE,
+		.version = 1,
+		.cmdline_paddr = LOWMEM_CMDLINE,
+		.rsdp_paddr = GUEST_ACPI_BASE,
+		.memmap_paddr = MEMMAP_AT,
 	};
 	int err = put_modules(image, &info.nr_modules);
 

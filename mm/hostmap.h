@@ -1,7 +1,7 @@
-/* Host-physical addresses as pointers. The hypervisor maps all RAM at its physical address (identity),
- * its own text read-only and executable, everything else writable and never executable. These two
- * functions are the only ones that know. A seam for the host's unit tests, whose 'physical memory' is
- * the process's own. */
+/* Host-physical addresses as pointers. The hypervisor maps all RAM at its physical address
+ * (identity), its own text read-only and executable, everything else writable and never executable.
+ * These two functions are the only ones that know. A seam for the host's unit tests, whose
+ * 'physical memory' is the process's own. */
 #ifndef MM_HOSTMAP_H
 #define MM_HOSTMAP_H
 

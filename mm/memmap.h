@@ -18,17 +18,19 @@ struct memmap {
 
 void memmap_init(struct memmap *map);
 
-/* Adds [start, start+len) as free RAM; overlap with what is there is merged. -ENOSPC when the table is
- * full; an empty or wrapping range is -EINVAL. */
+/* Adds [start, start+len) as free RAM; overlap with what is there is merged. -ENOSPC when the table
+ * is full; an empty or wrapping range is -EINVAL. */
 int __must_check memmap_add(struct memmap *map, uint64_t start, uint64_t len);
 
-/* Takes [start, start+len) out, wherever it overlaps. -ENOSPC when a split does not fit, -EINVAL. */
+/* Takes [start, start+len) out, wherever it overlaps. -ENOSPC when a split does not fit, -EINVAL.
+ */
 int __must_check memmap_remove(struct memmap *map, uint64_t start, uint64_t len);
 
 /* Shrinks every range to whole pages. */
 void memmap_trim_to_pages(struct memmap *map);
 
-/* The lowest aligned free place of `len` bytes inside [min, max), or false. `align` a power of two. */
+/* The lowest aligned free place of `len` bytes inside [min, max), or false. `align` a power of two.
+ */
 bool __must_check memmap_find(const struct memmap *map, uint64_t len, uint64_t align, uint64_t min,
 			      uint64_t max, uint64_t *start);
 

@@ -20,8 +20,8 @@ static inline uint64_t page_state_bytes(hpa_t start, hpa_t end)
  * never mapped. */
 void page_add_range(hpa_t start, hpa_t end);
 
-/* A block of 4096 << order bytes, aligned to its size, contents undefined; false when there is none.
- * Any pCPU; takes LOCK_PAGES. */
+/* A block of 4096 << order bytes, aligned to its size, contents undefined; false when there is
+ * none. Any pCPU; takes LOCK_PAGES. */
 bool __must_check page_alloc(unsigned order, hpa_t *block);
 void page_free(hpa_t block, unsigned order);
 

@@ -135,7 +135,7 @@ static int map_range(struct pt *pt, uint64_t *table, unsigned level, uint64_t va
 		if (is_mappable(m, va, next - va, level)) {
 			entry_replace(pt, entry,
 				      (va + m->offset) | m->flags |
-					  (level ? pt->format->leaf_large : 0),
+					      (level ? pt->format->leaf_large : 0),
 				      level);
 		} else {
 			uint64_t *below = entry_descend(pt, entry, level);
@@ -156,8 +156,10 @@ static bool is_va_range(uint64_t va, uint64_t len)
 
 int pt_map(struct pt *pt, uint64_t va, uint64_t pa, uint64_t len, uint64_t flags, uint64_t max_leaf)
 {
-	struct mapping m = {
-	    .offset = pa - va, .flags = flags, .max_leaf = max_leaf, .has_1g = pt->format->has_1g};
+	struct mapping m = {.offset = pa - va,
+			    .flags = flags,
+			    .max_leaf = max_leaf,
+			    .has_1g = pt->format->has_1g};
 
 	if (!is_va_range(va, len) || !IS_ALIGNED(pa, PAGE_SIZE) ||
 	    !range_is_inside(pa, len, 0, PT_ADDRESS_MASK + PAGE_SIZE) ||
@@ -177,8 +179,8 @@ static int unmap_range(struct pt *pt, uint64_t *table, unsigned level, uint64_t 
 				entry_replace(pt, entry, 0, level);
 			} else {
 				uint64_t *below = entry_descend(pt, entry, level);
-				int err =
-				    below ? unmap_range(pt, below, level - 1, va, next) : -ENOMEM;
+				int err = below ? unmap_range(pt, below, level - 1, va, next)
+						: -ENOMEM;
 
 				if (err)
 					return err;

@@ -42,9 +42,9 @@ extern const uint8_t image_start[], text_start[], text_end[], data_start[];
 extern const uint8_t boot_stack_guard[];
 
 static struct pt_format format = {
-    .present_mask = PTE_P,
-    .table_flags = PTE_P | PTE_RW | PTE_A,
-    .leaf_large = PTE_PS,
+	.present_mask = PTE_P,
+	.table_flags = PTE_P | PTE_RW | PTE_A,
+	.leaf_large = PTE_PS,
 };
 static struct pt space; /* changed by the boot CPU only */
 
@@ -89,7 +89,7 @@ int space_init(const struct memmap *ram)
 
 	if (!(features & CPUID_80000001_EDX_XD)) {
 		log_error(
-		    "the CPU's execute-disable is off: switch 'XD' or 'NX' on in the firmware");
+			"the CPU's execute-disable is off: switch 'XD' or 'NX' on in the firmware");
 		return -ENODEV;
 	}
 	format.has_1g = features & CPUID_80000001_EDX_1G;

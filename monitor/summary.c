@@ -6,7 +6,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 
-#define LINE_MAX 512
+#define LINE_MAX  512
 #define TOP_EXITS 6
 
 static void print(const char *fmt, ...) __printf_like(1, 2);
@@ -54,8 +54,8 @@ static void print_exits(const struct vcpu *vcpu)
 			break;
 		for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++)
 			if (vcpu_arch_exit_count(vcpu, i) == best && len < LINE_MAX - 64)
-				len += fmt_snprintf(line + len, sizeof(line) - (size_t)len, ", %s %lu",
-						    vcpu_arch_exit_name(i), best);
+				len += fmt_snprintf(line + len, sizeof(line) - (size_t)len,
+						    ", %s %lu", vcpu_arch_exit_name(i), best);
 		printed_below = best;
 	}
 	print("             exits %lu%s\n", total, len ? line : "");
@@ -79,7 +79,8 @@ uint32_t summary_print(void)
 	uint64_t now = rdtsc();
 	uint32_t failed = 0;
 
-	print("VM           vCPU pCPU   run ms  wait ms  halt ms    halts   polls hit/of switches\n");
+	print("VM           vCPU pCPU   run ms  wait ms  halt ms    halts   polls hit/of "
+	      "switches\n");
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		const struct vm *vm = vm_get(i);
 

@@ -71,8 +71,9 @@ uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, uint64_t affi
 	for (uint32_t i = 0; i < count; i++) {
 		if (!(affinity >> i & 1))
 			continue;
-		if (best == UINT32_MAX || __atomic_load_n(&rqs[i].load, __ATOMIC_RELAXED) <
-						  __atomic_load_n(&rqs[best].load, __ATOMIC_RELAXED))
+		if (best == UINT32_MAX ||
+		    __atomic_load_n(&rqs[i].load, __ATOMIC_RELAXED) <
+			    __atomic_load_n(&rqs[best].load, __ATOMIC_RELAXED))
 			best = i;
 	}
 	ASSERT(best != UINT32_MAX);

@@ -1,8 +1,8 @@
-/* A schedulable entity and the round-robin run queue of a pCPU. Pure: time and pCPU numbers come in as
- * arguments.
+/* A schedulable entity and the round-robin run queue of a pCPU. Pure: time and pCPU numbers come in
+ * as arguments.
  *
- * Legend: (i) immutable after creation, (o) the pCPU it runs on, (q) under the lock of the run queue of
- * se->pcpu, (a) atomic. */
+ * Legend: (i) immutable after creation, (o) the pCPU it runs on, (q) under the lock of the run
+ * queue of se->pcpu, (a) atomic. */
 #ifndef SCHED_RUNQ_H
 #define SCHED_RUNQ_H
 
@@ -27,8 +27,8 @@ enum sched_verdict {
 
 struct sched_entity;
 
-/* What the scheduler asks of the thing it schedules. All on the entity's pCPU, interrupts on, no lock
- * held, but for is_woken. */
+/* What the scheduler asks of the thing it schedules. All on the entity's pCPU, interrupts on, no
+ * lock held, but for is_woken. */
 struct sched_ops {
 	/* Runs until it has a verdict. Gives way when sched_is_slice_over(). */
 	enum sched_verdict (*run)(struct sched_entity *se);
@@ -70,13 +70,13 @@ void runq_init(struct runq *rq, uint32_t pcpu);
 void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops, uint64_t affinity,
 		       uint64_t slice, uint64_t now);
 
-/* The only place where a state changes. Closes the old state's time and opens the new one's with one
- * stamp; asserts that the arrow is legal:
- *   STOPPED -> RUNNABLE -> RUNNING -> RUNNABLE | BLOCKED | STOPPED;  BLOCKED -> RUNNABLE | STOPPED;
- *   RUNNABLE -> STOPPED. Run-queue lock held. */
+/* The only place where a state changes. Closes the old state's time and opens the new one's with
+ * one stamp; asserts that the arrow is legal: STOPPED -> RUNNABLE -> RUNNING -> RUNNABLE | BLOCKED
+ * | STOPPED;  BLOCKED -> RUNNABLE | STOPPED; RUNNABLE -> STOPPED. Run-queue lock held. */
 void sched_set_state(struct sched_entity *se, enum sched_state state, uint64_t now);
 
-/* The time in `state` up to `now`, the open period included. Run-queue lock held, or the entity stopped. */
+/* The time in `state` up to `now`, the open period included. Run-queue lock held, or the entity
+ * stopped. */
 uint64_t sched_time_in(const struct sched_entity *se, enum sched_state state, uint64_t now);
 
 /* To the tail, RUNNABLE. Lock held. */
@@ -85,8 +85,8 @@ void runq_enqueue(struct runq *rq, struct sched_entity *se, uint64_t now);
 /* The head, made RUNNING with a fresh slice; NULL when the queue is empty. Lock held. */
 struct sched_entity *runq_pick(struct runq *rq, uint64_t now);
 
-/* The allowed pCPU of `count` with the least load, the lowest number among equals. `affinity` allows at
- * least one of them. */
+/* The allowed pCPU of `count` with the least load, the lowest number among equals. `affinity`
+ * allows at least one of them. */
 uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, uint64_t affinity);
 
 #endif

@@ -82,10 +82,10 @@ static void wake(struct sched_entity *se)
 
 void sched_kick(struct sched_entity *se)
 {
-	/* The caller's atomic read-modify-write of the request orders it before these loads. Whoever blocks
-	 * stores BLOCKED and then looks for requests (put_back); whoever polls does so until it has
-	 * stored is_polling = false and looked again; whoever runs looks with interrupts off
-	 * before it enters the guest, where the IPI makes it exit. */
+	/* The caller's atomic read-modify-write of the request orders it before these loads.
+	 * Whoever blocks stores BLOCKED and then looks for requests (put_back); whoever polls does
+	 * so until it has stored is_polling = false and looked again; whoever runs looks with
+	 * interrupts off before it enters the guest, where the IPI makes it exit. */
 	uint32_t state = __atomic_load_n(&se->state, __ATOMIC_SEQ_CST);
 	uint32_t cpu = __atomic_load_n(&se->pcpu, __ATOMIC_SEQ_CST);
 

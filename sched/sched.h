@@ -1,5 +1,6 @@
-/* The scheduler: one round-robin run queue and one loop per pCPU. An entity has no host stack of its own:
- * its `run` returns to the loop with a verdict, so that a switch is a function return and a call. */
+/* The scheduler: one round-robin run queue and one loop per pCPU. An entity has no host stack of
+ * its own: its `run` returns to the loop with a verdict, so that a switch is a function return and
+ * a call. */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
 
@@ -12,16 +13,17 @@ void sched_init_cpu(void);
 /* The pCPU's life: runs timers, picks, switches, idles. */
 void sched_loop(void) __noreturn;
 
-/* Places a new entity on the least loaded pCPU that it may run on, runnable. Any pCPU, no run-queue lock
- * held. */
+/* Places a new entity on the least loaded pCPU that it may run on, runnable. Any pCPU, no run-queue
+ * lock held. */
 void sched_start(struct sched_entity *se);
 
-/* Makes the entity look at its requests, which the caller has set before with an atomic read-modify-write:
- * wakes it when it is blocked, interrupts it by IPI when it runs on another pCPU and does not poll,
- * nothing otherwise. Any pCPU; takes run-queue locks. */
+/* Makes the entity look at its requests, which the caller has set before with an atomic
+ * read-modify-write: wakes it when it is blocked, interrupts it by IPI when it runs on another pCPU
+ * and does not poll, nothing otherwise. Any pCPU; takes run-queue locks. */
 void sched_kick(struct sched_entity *se);
 
-/* Called in the interrupt handler of VECTOR_KICK: whoever runs here re-reads its deadlines. Set once. */
+/* Called in the interrupt handler of VECTOR_KICK: whoever runs here re-reads its deadlines. Set
+ * once. */
 void sched_set_kick_hook(void (*hook)(void));
 void sched_run_kick_hook(void);
 

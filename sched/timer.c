@@ -46,7 +46,8 @@ void sched_timer_arm(struct sched_timer *timer, uint64_t when)
 		timer->pcpu = this_cpu_id();
 	h = &heaps[timer->pcpu];
 	spin_lock(&h->lock);
-	/* It may have expired meanwhile: then this arms it anew in the same heap, which is as good. */
+	/* It may have expired meanwhile: then this arms it anew in the same heap, which is as good.
+	 */
 	deadline_arm(&h->heap, &timer->deadline, when);
 	is_closer = update_next(h);
 	spin_unlock(&h->lock);

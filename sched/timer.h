@@ -7,7 +7,7 @@
 
 struct sched_timer {
 	struct deadline deadline; /* under the LOCK_TIMERS of `pcpu` */
-	uint32_t pcpu;            /* in whose heap it is, while armed; changed by sched_timer_arm only */
+	uint32_t pcpu; /* in whose heap it is, while armed; changed by sched_timer_arm only */
 	/* On that pCPU, in the scheduler's or an entity's context, interrupts on, no lock held. */
 	void (*expire)(struct sched_timer *timer, uint64_t now);
 };
@@ -15,20 +15,20 @@ struct sched_timer {
 void sched_timer_init(struct sched_timer *timer,
 		      void (*expire)(struct sched_timer *timer, uint64_t now));
 
-/* Arms (or moves) it to TSC time `when`: on this pCPU when it was not armed, else where it is; that pCPU
- * is told when its nearest deadline comes closer. The owner serialises calls for one timer. */
+/* Arms (or moves) it to TSC time `when`: on this pCPU when it was not armed, else where it is; that
+ * pCPU is told when its nearest deadline comes closer. The owner serialises calls for one timer. */
 void sched_timer_arm(struct sched_timer *timer, uint64_t when);
 
-/* Afterwards it is not in a heap; an `expire` that has begun elsewhere may still run: the owner's lock
- * and state must tell it that it is out of date. */
+/* Afterwards it is not in a heap; an `expire` that has begun elsewhere may still run: the owner's
+ * lock and state must tell it that it is out of date. */
 void sched_timer_cancel(struct sched_timer *timer);
 
-/* Of this pCPU: its nearest deadline (TSC time, DEADLINE_NEVER if none), without a lock: exact for what
- * this pCPU armed, and re-read after a VECTOR_KICK for what others did. */
+/* Of this pCPU: its nearest deadline (TSC time, DEADLINE_NEVER if none), without a lock: exact for
+ * what this pCPU armed, and re-read after a VECTOR_KICK for what others did. */
 uint64_t sched_next_deadline(void);
 
-/* Interrupt handlers do no work that takes locks: sched_defer makes the deferred function run soon on this
- * pCPU, in the context of sched_run_timers. Set once; callable in interrupt handlers. */
+/* Interrupt handlers do no work that takes locks: sched_defer makes the deferred function run soon
+ * on this pCPU, in the context of sched_run_timers. Set once; callable in interrupt handlers. */
 void sched_set_deferred(void (*run)(void));
 void sched_defer(void);
 

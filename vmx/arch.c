@@ -58,8 +58,8 @@ uint64_t vcpu_arch_get(struct vcpu *vcpu, enum vcpu_reg reg)
 	case VCPU_CR2:
 		return this_vmx()->loaded == v ? read_cr2() : v->cr2;
 	case VCPU_KERNEL_GS_BASE:
-		return this_vmx()->loaded == v ? rdmsr(MSR_IA32_KERNEL_GS_BASE) :
-						 v->msr[SWITCHED_KERNEL_GS_BASE];
+		return this_vmx()->loaded == v ? rdmsr(MSR_IA32_KERNEL_GS_BASE)
+					       : v->msr[SWITCHED_KERNEL_GS_BASE];
 	case VCPU_STAR:
 	case VCPU_LSTAR:
 	case VCPU_CSTAR:
@@ -150,8 +150,8 @@ void vcpu_arch_set_efer(struct vcpu *vcpu, uint64_t value)
 
 	ASSERT(is_current(to_vmx(vcpu)));
 	vmwrite(GUEST_IA32_EFER, is_lma ? value | EFER_LMA : value & ~(uint64_t)EFER_LMA);
-	vmwrite(ENTRY_CONTROLS, is_lma ? entry | ENTRY_IA32E_MODE_GUEST :
-					 entry & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
+	vmwrite(ENTRY_CONTROLS, is_lma ? entry | ENTRY_IA32E_MODE_GUEST
+				       : entry & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
 }
 
 void vcpu_arch_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
@@ -169,11 +169,13 @@ void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_erro
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
-	/* Error codes are pushed in protected mode only ('Real-Address Mode': exceptions have none). */
+	/* Error codes are pushed in protected mode only ('Real-Address Mode': exceptions have
+	 * none). */
 	if (!(vmread(GUEST_CR0) & CR0_PE))
 		has_error = false;
 	/* A fault sets RF in the saved flags, so that a code breakpoint does not fire twice. */
 	vcpu_arch_set(vcpu, VCPU_RFLAGS, vmx_rflags(v) | BIT(16));
-	vmx_inject(v, vector | INTR_TYPE_HARDWARE_EXCEPTION | (has_error ? INTR_INFO_ERROR_CODE : 0),
+	vmx_inject(v,
+		   vector | INTR_TYPE_HARDWARE_EXCEPTION | (has_error ? INTR_INFO_ERROR_CODE : 0),
 		   error, 0);
 }

@@ -158,8 +158,8 @@ int vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *
 	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_ENTRY_CTLS : MSR_VMX_ENTRY_CTLS), entry_required,
 	    0, &caps->entry);
 	if (!missing.is_any)
-		fit(&missing, rdmsr(MSR_VMX_PROCBASED_CTLS2), secondary_required, SECONDARY_OPTIONAL,
-		    &caps->secondary);
+		fit(&missing, rdmsr(MSR_VMX_PROCBASED_CTLS2), secondary_required,
+		    SECONDARY_OPTIONAL, &caps->secondary);
 	if (missing.is_any)
 		return -ENODEV;
 

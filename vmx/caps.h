@@ -1,5 +1,5 @@
-/* What this CPU's VMX can do, and the control words fitted to it. Pure: the capability MSRs are read
- * through a callback. */
+/* What this CPU's VMX can do, and the control words fitted to it. Pure: the capability MSRs are
+ * read through a callback. */
 #ifndef VMX_CAPS_H
 #define VMX_CAPS_H
 
@@ -8,28 +8,30 @@
 #define VMX_ERROR_MAX 160
 
 struct vmx_caps {
-	uint32_t revision;          /* VMCS revision identifier */
+	uint32_t revision;                             /* VMCS revision identifier */
 	uint32_t pin, primary, secondary, exit, entry; /* the fitted control words */
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-	uint8_t preemption_shift;   /* the timer counts TSC >> this */
-	uint64_t ept_max_leaf;      /* PAGE_SIZE, SIZE_2M or SIZE_1G */
+	uint8_t preemption_shift; /* the timer counts TSC >> this */
+	uint64_t ept_max_leaf;    /* PAGE_SIZE, SIZE_2M or SIZE_1G */
 	bool has_ept_ad;
-	bool has_invept_single;     /* else all-context INVEPT */
+	bool has_invept_single; /* else all-context INVEPT */
 	bool has_invvpid_single, has_invvpid_address;
-	bool has_preemption_timer;  /* pin control and 'save timer value' are both on */
+	bool has_preemption_timer; /* pin control and 'save timer value' are both on */
 	bool has_true_controls;
 };
 
-/* A control word: (want & allowed-1) | allowed-0, where want is required | optional. The bits of `required`
- * that the capability MSR (allowed-0 in bits 31:0, allowed-1 in 63:32) does not have are returned; `*word`
- * is the word. (SDM, 'Algorithms for Determining VMX Capabilities'.) */
+/* A control word: (want & allowed-1) | allowed-0, where want is required | optional. The bits of
+ * `required` that the capability MSR (allowed-0 in bits 31:0, allowed-1 in 63:32) does not have are
+ * returned; `*word` is the word. (SDM, 'Algorithms for Determining VMX Capabilities'.) */
 uint32_t vmx_fit_control(uint64_t capability, uint32_t required, uint32_t optional, uint32_t *word);
 
-/* Reads the MSRs and fits all control words. 0; or -ENODEV and in `error` the SDM names of what is missing. */
+/* Reads the MSRs and fits all control words. 0; or -ENODEV and in `error` the SDM names of what is
+ * missing. */
 int __must_check vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *error,
 			       size_t error_size);
 
-/* The guest's CR0/CR4 as the CPU will have it: fixed bits forced, but PE and PG free (unrestricted guest). */
+/* The guest's CR0/CR4 as the CPU will have it: fixed bits forced, but PE and PG free (unrestricted
+ * guest). */
 uint64_t vmx_fix_cr0(const struct vmx_caps *caps, uint64_t cr0);
 uint64_t vmx_fix_cr4(const struct vmx_caps *caps, uint64_t cr4);
 

@@ -11,10 +11,10 @@
 #include "vmx/probe.h"
 #include "vmx/vmx.h"
 
-#define CPUID_1_ECX_VMX         BIT(5)
-#define FEATURE_CONTROL_LOCKED  BIT(0)
-#define FEATURE_CONTROL_VMX     BIT(2) /* VMX outside SMX operation */
-#define CR4_VMXE                BIT(13)
+#define CPUID_1_ECX_VMX        BIT(5)
+#define FEATURE_CONTROL_LOCKED BIT(0)
+#define FEATURE_CONTROL_VMX    BIT(2) /* VMX outside SMX operation */
+#define CR4_VMXE               BIT(13)
 
 /* See vmx/timer.c. */
 #define SYNC_NS        10000
@@ -31,7 +31,8 @@ void vmx_insn_failed(const char *insn, uint64_t operand)
 	uint64_t error = 0;
 	bool has_error = false;
 
-	/* VMfailValid leaves the number in the current VMCS; asking when there is none fails again. */
+	/* VMfailValid leaves the number in the current VMCS; asking when there is none fails again.
+	 */
 	if (p && p->current) {
 		__asm__ volatile("vmread %2, %0; seta %1"
 				 : "=r"(error), "=qm"(has_error)
@@ -60,13 +61,16 @@ static int unlock_vmx(void)
 static int check_vmx(void)
 {
 	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX)) {
-		log_error("this CPU has no VMX: Carousel needs an Intel CPU with VT-x, switched on in "
-			  "the firmware; in QEMU use -enable-kvm -cpu host on a machine with nested "
-			  "virtualisation, or run it in Bochs");
+		log_error(
+			"this CPU has no VMX: Carousel needs an Intel CPU with VT-x, switched on "
+			"in "
+			"the firmware; in QEMU use -enable-kvm -cpu host on a machine with nested "
+			"virtualisation, or run it in Bochs");
 		return -ENODEV;
 	}
 	if (unlock_vmx()) {
-		log_error("VMX is locked off by the firmware on pCPU %u (IA32_FEATURE_CONTROL): switch on "
+		log_error("VMX is locked off by the firmware on pCPU %u (IA32_FEATURE_CONTROL): "
+			  "switch on "
 			  "'Intel Virtualization Technology' or 'VT-x' in the firmware's setup and "
 			  "power the machine off and on",
 			  this_cpu_id());
@@ -116,7 +120,8 @@ int vmx_init(const struct vmx_options *options)
 	if (ret)
 		return ret;
 	if (vmx_caps_read(&m->caps, rdmsr, error, sizeof(error))) {
-		log_error("this CPU's VMX lacks %s, which Carousel needs: use a CPU (or an emulator's CPU "
+		log_error("this CPU's VMX lacks %s, which Carousel needs: use a CPU (or an "
+			  "emulator's CPU "
 			  "model) that has it, Westmere or newer",
 			  error);
 		return -ENODEV;
@@ -134,11 +139,14 @@ int vmx_init(const struct vmx_options *options)
 	sched_set_kick_hook(kicked);
 	m->has_if0_defect = vmx_probe_if0_defect();
 	log_info("VMX: EPT leaves up to %s%s, %s, %s%s",
-		 m->caps.ept_max_leaf == SIZE_1G ? "1G" : m->caps.ept_max_leaf == SIZE_2M ? "2M" : "4K",
+		 m->caps.ept_max_leaf == SIZE_1G   ? "1G"
+		 : m->caps.ept_max_leaf == SIZE_2M ? "2M"
+						   : "4K",
 		 m->caps.has_ept_ad ? " with A/D" : "",
-		 m->caps.secondary & SECONDARY_ENABLE_VPID ? "VPID" : "no VPID (TLB flushed at each switch)",
-		 m->caps.has_preemption_timer ? "preemption timer" :
-						"no preemption timer (LAPIC timer instead)",
+		 m->caps.secondary & SECONDARY_ENABLE_VPID ? "VPID"
+							   : "no VPID (TLB flushed at each switch)",
+		 m->caps.has_preemption_timer ? "preemption timer"
+					      : "no preemption timer (LAPIC timer instead)",
 		 m->has_if0_defect ? ", no interrupt exits while IF=0 (bounded by the timer)" : "");
 	return 0;
 }
@@ -156,7 +164,8 @@ int vmx_init_cpu(void)
 	    caps.primary != vmx_machine.caps.primary ||
 	    caps.secondary != vmx_machine.caps.secondary || caps.exit != vmx_machine.caps.exit ||
 	    caps.entry != vmx_machine.caps.entry) {
-		log_error("pCPU %u's VMX differs from the boot pCPU's: it is left out", this_cpu_id());
+		log_error("pCPU %u's VMX differs from the boot pCPU's: it is left out",
+			  this_cpu_id());
 		return -ENODEV;
 	}
 	return enter_vmx();

@@ -11,14 +11,16 @@ struct vmx_options {
 	bool is_switch_eager;
 };
 
-/* Reads the capabilities, prepares the machine-wide parts and enters VMX operation on the boot pCPU. 0; or
- * -ENODEV (no VMX, locked off, a capability missing) or -ENOMEM after an error message that names it. */
+/* Reads the capabilities, prepares the machine-wide parts and enters VMX operation on the boot
+ * pCPU. 0; or -ENODEV (no VMX, locked off, a capability missing) or -ENOMEM after an error message
+ * that names it. */
 int __must_check vmx_init(const struct vmx_options *options);
 
 /* Enters VMX operation on another pCPU. -ENODEV as above when it differs from the boot pCPU. */
 int __must_check vmx_init_cpu(void);
 
-/* Clears every VMCS that is active here and leaves VMX operation, if it was in it. Interrupts off. */
+/* Clears every VMCS that is active here and leaves VMX operation, if it was in it. Interrupts off.
+ */
 void vmx_leave_cpu(void);
 
 #endif

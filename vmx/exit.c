@@ -1,4 +1,5 @@
-/* The exit table: a row for each exit reason that the controls can produce, and the short handlers. */
+/* The exit table: a row for each exit reason that the controls can produce, and the short handlers.
+ */
 #include "cpu/insn.h"
 #include "guest/hypercall.h"
 #include "guest/msr.h"
@@ -11,8 +12,9 @@
 /* Exceptions that handlers raise. */
 enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_AC = 17 };
 
-/* Past an instruction of `length` bytes: the only place where RIP advances. Ends blocking by STI and MOV SS, which
- * lasts one instruction, and lets a single-step trap come that the instruction would have had
+/* Past an instruction of `length` bytes: the only place where RIP advances. Ends blocking by STI
+ * and MOV SS, which lasts one instruction, and lets a single-step trap come that the instruction
+ * would have had
  * ('Single-Stepping'). */
 void vmx_advance_rip(struct vmx_vcpu *v, uint64_t length)
 {
@@ -71,8 +73,9 @@ static enum exit_verdict handle_skip(struct vmx_vcpu *v)
 
 static enum exit_verdict handle_unexpected(struct vmx_vcpu *v)
 {
-	return vmx_end_vm(v, "exit '%s', which the guest should not be able to cause; qualification 0x%lx",
-			  vcpu_arch_exit_name(v->exit_reason & 0xffff), vmread(EXIT_QUALIFICATION));
+	return vmx_end_vm(
+		v, "exit '%s', which the guest should not be able to cause; qualification 0x%lx",
+		vcpu_arch_exit_name(v->exit_reason & 0xffff), vmread(EXIT_QUALIFICATION));
 }
 
 /* #DB and #AC: intercepted against endless delivery, given to the guest once. */
@@ -97,7 +100,8 @@ static enum exit_verdict handle_exception(struct vmx_vcpu *v)
 		return EXIT_RESUME;
 	}
 	case VECTOR_AC:
-		vmx_inject(v, VECTOR_AC | INTR_TYPE_HARDWARE_EXCEPTION | INTR_INFO_ERROR_CODE, 0, 0);
+		vmx_inject(v, VECTOR_AC | INTR_TYPE_HARDWARE_EXCEPTION | INTR_INFO_ERROR_CODE, 0,
+			   0);
 		return EXIT_RESUME;
 	default:
 		return handle_unexpected(v);
@@ -111,9 +115,10 @@ static enum exit_verdict handle_triple_fault(struct vmx_vcpu *v)
 
 static enum exit_verdict handle_task_switch(struct vmx_vcpu *v)
 {
-	return vmx_end_vm(v,
-			  "task switch to selector 0x%lx: Carousel does not emulate hardware task switches",
-			  vmread(EXIT_QUALIFICATION) & 0xffff);
+	return vmx_end_vm(
+		v,
+		"task switch to selector 0x%lx: Carousel does not emulate hardware task switches",
+		vmread(EXIT_QUALIFICATION) & 0xffff);
 }
 
 /* The window is open: look again. The control is switched off by the next evaluation. */
@@ -220,7 +225,8 @@ const struct exit_row vmx_exit_table[EXIT_REASONS] = {
 	ROW(EXIT_REASON_IO_INSTRUCTION, "I/O instruction", vmx_handle_io),
 	ROW(EXIT_REASON_MSR_READ, "RDMSR", handle_rdmsr),
 	ROW(EXIT_REASON_MSR_WRITE, "WRMSR", handle_wrmsr),
-	ROW_V(EXIT_REASON_INVALID_STATE, "VM-entry failure: invalid guest state", handle_unexpected),
+	ROW_V(EXIT_REASON_INVALID_STATE, "VM-entry failure: invalid guest state",
+	      handle_unexpected),
 	ROW_V(EXIT_REASON_MSR_LOAD_FAIL, "VM-entry failure: MSR loading", handle_unexpected),
 	ROW_V(35, "reserved", handle_unexpected),
 	ROW(EXIT_REASON_MWAIT_INSTRUCTION, "MWAIT", handle_undefined),

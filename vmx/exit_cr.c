@@ -1,8 +1,8 @@
 /* Control registers: moves to CR0 and CR4 that change a bit which the hypervisor owns, CR8, XSETBV.
  *
- * Owned in CR0: NE (VMX needs it 1), CD and NW (the guest's caching is EPT's business). Owned in CR4: VMXE and
- * MCE (1 in reality), OSXSAVE and PKE (CPUID follows them), and every bit that the guest has not been told of.
- * The guest sees its own values through the read shadows. */
+ * Owned in CR0: NE (VMX needs it 1), CD and NW (the guest's caching is EPT's business). Owned in
+ * CR4: VMXE and MCE (1 in reality), OSXSAVE and PKE (CPUID follows them), and every bit that the
+ * guest has not been told of. The guest sees its own values through the read shadows. */
 #include "cpu/insn.h"
 #include "guest/vcpu_arch.h"
 #include "lib/bitmap.h"
@@ -22,11 +22,11 @@ static uint64_t cr4_allowed(const struct vcpu *vcpu)
 		uint64_t cr4;
 		uint8_t leaf, reg, bit;
 	} by_cpuid[] = {
-		{CR4_VME | CR4_PVI, 1, 3, 1},  {CR4_TSD, 1, 3, 4},	    {CR4_DE, 1, 3, 2},
-		{CR4_PSE, 1, 3, 3},	       {CR4_PAE, 1, 3, 6},	    {CR4_MCE, 1, 3, 7},
-		{CR4_PGE, 1, 3, 13},	       {CR4_OSFXSR, 1, 3, 24},	    {CR4_OSXMMEXCPT, 1, 3, 25},
-		{CR4_PCIDE, 1, 2, 17},	       {CR4_OSXSAVE, 1, 2, 26},	    {CR4_FSGSBASE, 7, 1, 0},
-		{CR4_SMEP, 7, 1, 7},	       {CR4_SMAP, 7, 1, 20},	    {CR4_UMIP, 7, 2, 2},
+		{CR4_VME | CR4_PVI, 1, 3, 1}, {CR4_TSD, 1, 3, 4},      {CR4_DE, 1, 3, 2},
+		{CR4_PSE, 1, 3, 3},           {CR4_PAE, 1, 3, 6},      {CR4_MCE, 1, 3, 7},
+		{CR4_PGE, 1, 3, 13},          {CR4_OSFXSR, 1, 3, 24},  {CR4_OSXMMEXCPT, 1, 3, 25},
+		{CR4_PCIDE, 1, 2, 17},        {CR4_OSXSAVE, 1, 2, 26}, {CR4_FSGSBASE, 7, 1, 0},
+		{CR4_SMEP, 7, 1, 7},          {CR4_SMAP, 7, 1, 20},    {CR4_UMIP, 7, 2, 2},
 		{CR4_PKE, 7, 2, 3},
 	};
 	uint64_t allowed = CR4_PCE;
@@ -42,8 +42,8 @@ uint64_t vmx_cr4_owned(const struct vcpu *vcpu)
 	return ~cr4_allowed(vcpu) | CR4_VMXE | CR4_OSXSAVE | CR4_PKE | CR4_MCE;
 }
 
-/* The four PDPTEs of PAE paging, loaded from CR3 by every MOV that can change them. False when one has a
- * reserved bit set or lies outside RAM: #GP. */
+/* The four PDPTEs of PAE paging, loaded from CR3 by every MOV that can change them. False when one
+ * has a reserved bit set or lies outside RAM: #GP. */
 static bool load_pdptes(struct vmx_vcpu *v, uint64_t cr3)
 {
 	const uint64_t reserved = 0x1e6 | ~(BIT_ULL(52) - 1);
@@ -66,8 +66,8 @@ static void set_lma(bool is_on)
 	uint64_t efer = vmread(GUEST_IA32_EFER), entry = vmread(ENTRY_CONTROLS);
 
 	vmwrite(GUEST_IA32_EFER, is_on ? efer | EFER_LMA : efer & ~(uint64_t)EFER_LMA);
-	vmwrite(ENTRY_CONTROLS, is_on ? entry | ENTRY_IA32E_MODE_GUEST :
-					entry & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
+	vmwrite(ENTRY_CONTROLS,
+		is_on ? entry | ENTRY_IA32E_MODE_GUEST : entry & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
 }
 
 /* MOV to CR0 ('Control Registers'): false for #GP. */
@@ -125,7 +125,8 @@ static bool write_guest_cr4(struct vmx_vcpu *v, uint64_t value)
 	    ((value ^ old) & CR4_PAE_MASK) && !load_pdptes(v, vmread(GUEST_CR3)))
 		return false;
 	vmx_set_guest_cr4(v, value);
-	/* What the TLB holds may no longer be what the new bits say ('MOV to CR4' invalidations). */
+	/* What the TLB holds may no longer be what the new bits say ('MOV to CR4' invalidations).
+	 */
 	if (((value ^ old) & (CR4_PAE_MASK | CR4_PCIDE)) &&
 	    (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID))
 		invvpid(INVVPID_SINGLE_CONTEXT, v->vpid, 0);
@@ -190,7 +191,8 @@ enum exit_verdict vmx_handle_xsetbv(struct vmx_vcpu *v)
 	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
 
 	/* CPL 0 and CR4.OSXSAVE the CPU has checked before the exit; not the register number. */
-	if ((uint32_t)gpr[GPR_RCX] != 0 || vcpu_arch_cpl(&v->vcpu) != 0 || !is_xcr0_legal(&v->vcpu, value)) {
+	if ((uint32_t)gpr[GPR_RCX] != 0 || vcpu_arch_cpl(&v->vcpu) != 0 ||
+	    !is_xcr0_legal(&v->vcpu, value)) {
 		vcpu_arch_inject_exception(&v->vcpu, VECTOR_GP, true, 0);
 		return EXIT_RESUME;
 	}

@@ -1,13 +1,14 @@
-/* EPT violations: device memory, memory that is not there, and execution from a large leaf where the CPU
- * cannot bear that. */
+/* EPT violations: device memory, memory that is not there, and execution from a large leaf where
+ * the CPU cannot bear that. */
 #include "guest/vcpu_arch.h"
 #include "vmx/ept.h"
 #include "vmx/vmx.h"
 
-/* Executable large leaves raise a machine check on some CPUs when their size changes ('iTLB multihit'): there
- * RAM is mapped without execute permission, and the 2M around a first fetch is split into executable
- * 4K leaves. */
-static enum exit_verdict make_executable(struct vmx_vcpu *v, const struct gmem_chunk *chunk, gpa_t gpa)
+/* Executable large leaves raise a machine check on some CPUs when their size changes ('iTLB
+ * multihit'): there RAM is mapped without execute permission, and the 2M around a first fetch is
+ * split into executable 4K leaves. */
+static enum exit_verdict make_executable(struct vmx_vcpu *v, const struct gmem_chunk *chunk,
+					 gpa_t gpa)
 {
 	struct vm *vm = v->vcpu.vm;
 	struct vmx_vm *x = vm->arch;
@@ -30,7 +31,8 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 	gpa_t gpa = GPA(vmread(GUEST_PHYSICAL_ADDRESS));
 	const struct gmem_chunk *chunk = gmem_find(&v->vcpu.vm->gmem, gpa);
 
-	/* An IRET that faulted has unblocked NMIs ('Information for VM Exits Due to Vectored Events'). */
+	/* An IRET that faulted has unblocked NMIs ('Information for VM Exits Due to Vectored
+	 * Events'). */
 	if ((qualification & INTR_INFO_NMI_UNBLOCKING) && !v->has_injection)
 		vmwrite(GUEST_INTERRUPTIBILITY_STATE,
 			vmread(GUEST_INTERRUPTIBILITY_STATE) | BLOCKING_BY_NMI);
@@ -40,14 +42,18 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 		return vmx_end_vm(v, "EPT violation in RAM at 0x%lx, qualification 0x%lx", gpa.v,
 				  qualification);
 	if (qualification & EPT_VIOLATION_FETCH)
-		return vmx_end_vm(v, "executes from guest-physical 0x%lx, where there is no RAM", gpa.v);
+		return vmx_end_vm(v, "executes from guest-physical 0x%lx, where there is no RAM",
+				  gpa.v);
 	if ((qualification & EPT_VIOLATION_LINEAR_VALID) &&
 	    !(qualification & EPT_VIOLATION_TRANSLATED))
-		return vmx_end_vm(v, "has a page table at guest-physical 0x%lx, where there is no RAM",
+		return vmx_end_vm(v,
+				  "has a page table at guest-physical 0x%lx, where there is no RAM",
 				  gpa.v);
 	if (v->has_injection)
-		return vmx_end_vm(v, "an event's delivery touched guest-physical 0x%lx, where there is no "
-				     "RAM",
-				  gpa.v);
+		return vmx_end_vm(
+			v,
+			"an event's delivery touched guest-physical 0x%lx, where there is no "
+			"RAM",
+			gpa.v);
 	return vmx_emulate(v, "access to device memory");
 }

@@ -1,5 +1,6 @@
-/* Events into the guest: exceptions from handlers, NMIs and interrupts, and again what an exit interrupted
- * (SDM, 'Event Injection', 'Information for VM Exits That Occur During Event Delivery'). */
+/* Events into the guest: exceptions from handlers, NMIs and interrupts, and again what an exit
+ * interrupted (SDM, 'Event Injection', 'Information for VM Exits That Occur During Event
+ * Delivery'). */
 #include "guest/platform.h"
 #include "vmx/vmx.h"
 

@@ -12,7 +12,8 @@
 #define INTERRUPT_AFTER_NS 20000
 #define BOUND_NS           200000
 
-/* Enters the probe's vCPU until something other than its code page's first fetch ends it; the exit reason. */
+/* Enters the probe's vCPU until something other than its code page's first fetch ends it; the exit
+ * reason. */
 static uint32_t run(struct vmx_vcpu *v)
 {
 	const struct tsc_rate *tsc = &vmx_machine.tsc;
@@ -29,8 +30,7 @@ static uint32_t run(struct vmx_vcpu *v)
 		v->loaded.launched = true;
 		reason = (uint32_t)vmread(EXIT_REASON);
 		irq_enable();
-	} while (reason == EXIT_REASON_EPT_VIOLATION &&
-		 vmx_handle_ept_violation(v) == EXIT_RESUME);
+	} while (reason == EXIT_REASON_EPT_VIOLATION && vmx_handle_ept_violation(v) == EXIT_RESUME);
 	apic_timer_arm(DEADLINE_NEVER);
 	vmx_vmcs_release(v);
 	return reason;

@@ -4,9 +4,10 @@
 
 #include "lib/types.h"
 
-/* Does an external interrupt fail to end a guest that was entered with RFLAGS.IF = 0? (A defect of Bochs 2.7;
- * no CPU has it.) Runs a guest `jmp .` with interrupts disabled against the LAPIC timer, with the preemption
- * timer as the bound. Boot pCPU, in VMX operation, interrupts on. False when it cannot be tried. */
+/* Does an external interrupt fail to end a guest that was entered with RFLAGS.IF = 0? (A defect of
+ * Bochs 2.7; no CPU has it.) Runs a guest `jmp .` with interrupts disabled against the LAPIC timer,
+ * with the preemption timer as the bound. Boot pCPU, in VMX operation, interrupts on. False when it
+ * cannot be tried. */
 bool vmx_probe_if0_defect(void);
 
 #endif

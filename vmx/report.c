@@ -15,8 +15,8 @@ static void report_registers(struct vmx_vcpu *v)
 {
 	const uint64_t *r = v->vcpu.regs.gpr;
 
-	log_info("  RIP %016lx RSP %016lx RFLAGS %08lx CPL %u", vmread(GUEST_RIP), vmread(GUEST_RSP),
-		 vmread(GUEST_RFLAGS), vcpu_arch_cpl(&v->vcpu));
+	log_info("  RIP %016lx RSP %016lx RFLAGS %08lx CPL %u", vmread(GUEST_RIP),
+		 vmread(GUEST_RSP), vmread(GUEST_RFLAGS), vcpu_arch_cpl(&v->vcpu));
 	log_info("  RAX %016lx RBX %016lx RCX %016lx RDX %016lx", r[0], r[3], r[1], r[2]);
 	log_info("  RSI %016lx RDI %016lx RBP %016lx R8  %016lx", r[6], r[7], r[5], r[8]);
 	log_info("  R9  %016lx R10 %016lx R11 %016lx R12 %016lx", r[9], r[10], r[11], r[12]);
@@ -34,12 +34,12 @@ static void report_segments(struct vmx_vcpu *v)
 		struct vcpu_segment s;
 
 		vcpu_arch_get_segment(&v->vcpu, (enum insn_segment)i, &s);
-		log_info("  %s %04x base %016lx limit %08x access %05x", name[i], s.selector, s.base,
-			 s.limit, s.access);
+		log_info("  %s %04x base %016lx limit %08x access %05x", name[i], s.selector,
+			 s.base, s.limit, s.access);
 	}
-	log_info("  GDTR %016lx/%04lx IDTR %016lx/%04lx TR %04lx LDTR %04lx", vmread(GUEST_GDTR_BASE),
-		 vmread(GUEST_GDTR_LIMIT), vmread(GUEST_IDTR_BASE), vmread(GUEST_IDTR_LIMIT),
-		 vmread(GUEST_TR_SELECTOR), vmread(GUEST_LDTR_SELECTOR));
+	log_info("  GDTR %016lx/%04lx IDTR %016lx/%04lx TR %04lx LDTR %04lx",
+		 vmread(GUEST_GDTR_BASE), vmread(GUEST_GDTR_LIMIT), vmread(GUEST_IDTR_BASE),
+		 vmread(GUEST_IDTR_LIMIT), vmread(GUEST_TR_SELECTOR), vmread(GUEST_LDTR_SELECTOR));
 }
 
 /* `len` bytes of guest memory at a linear address, as far as they are mapped. */
@@ -83,8 +83,8 @@ static void report_memory(struct vmx_vcpu *v)
 	log_info("  code at RIP:%s", n ? line : " not mapped");
 	n = read_linear(v, vmread(GUEST_SS_BASE) + vmread(GUEST_RSP), stack, sizeof(stack));
 	for (unsigned i = 0; i + 3 < n / 8; i += 4)
-		log_info("  stack +%02x: %016lx %016lx %016lx %016lx", i * 8, stack[i], stack[i + 1],
-			 stack[i + 2], stack[i + 3]);
+		log_info("  stack +%02x: %016lx %016lx %016lx %016lx", i * 8, stack[i],
+			 stack[i + 1], stack[i + 2], stack[i + 3]);
 }
 
 static void report_exits(const struct vmx_vcpu *v)
@@ -122,7 +122,7 @@ void vmx_dump(void)
 	if (!p || !p->current)
 		return;
 	log_info("current VMCS: VM '%s' vCPU %u, launched %d, last exit reason %#x",
-		 p->current->vcpu.vm ? p->current->vcpu.vm->name : "(probe)", p->current->vcpu.index,
-		 p->current->loaded.launched, p->current->exit_reason);
+		 p->current->vcpu.vm ? p->current->vcpu.vm->name : "(probe)",
+		 p->current->vcpu.index, p->current->loaded.launched, p->current->exit_reason);
 	report_exits(p->current);
 }

@@ -6,9 +6,9 @@
 #include "vmx/cr.h"
 #include "vmx/vmx.h"
 
-#define RESET_CR0   0x60000010ull
-#define RESET_PAT   0x0007040600070406ull
-#define RFLAGS_ONE  0x2ull
+#define RESET_CR0  0x60000010ull
+#define RESET_PAT  0x0007040600070406ull
+#define RFLAGS_ONE 0x2ull
 
 /* Access rights: type, S, DPL, P, L, D/B, G. */
 #define RIGHTS_CODE16 0x009bu
@@ -118,7 +118,8 @@ static void start_protected(struct vmx_vcpu *v, const struct vcpu_start *start)
 	set_segment(GUEST_CS_SELECTOR, start->cs, 0, UINT32_MAX,
 		    is_long ? RIGHTS_CODE64 : RIGHTS_CODE32);
 	set_data_segments(start->ds, UINT32_MAX, RIGHTS_DATA32);
-	/* Without an IDT of its own the guest's first exception is a triple fault, not a wild jump. */
+	/* Without an IDT of its own the guest's first exception is a triple fault, not a wild jump.
+	 */
 	vmwrite(GUEST_IDTR_LIMIT, 0);
 	if (is_long) {
 		vmwrite(GUEST_CR3, start->cr3);

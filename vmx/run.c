@@ -42,7 +42,8 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	return true;
 }
 
-/* After an exit for an exception or NMI, interrupts still off: NMI and machine check are the host's. */
+/* After an exit for an exception or NMI, interrupts still off: NMI and machine check are the
+ * host's. */
 static bool is_host_event(void)
 {
 	uint32_t info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
@@ -74,8 +75,9 @@ static enum exit_verdict handle_exit(struct vmx_vcpu *v)
 	log->rip = 0;
 	if (unlikely(basic >= EXIT_REASONS || (reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
 		irq_enable();
-		return vmx_end_vm(v, "VM entry failed or exit reason unknown: 0x%x, qualification 0x%lx",
-				  reason, vmread(EXIT_QUALIFICATION));
+		return vmx_end_vm(
+			v, "VM entry failed or exit reason unknown: 0x%x, qualification 0x%lx",
+			reason, vmread(EXIT_QUALIFICATION));
 	}
 	v->exits[basic]++;
 	row = &vmx_exit_table[basic];
@@ -93,9 +95,9 @@ static inline bool must_sync(struct vmx_vcpu *v, uint64_t now)
 {
 	if (unlikely(now >= v->sync_at))
 		return true;
-	/* See vmx/timer.c: the flags are known without a VMREAD when the last exit's handler needed them. */
-	return vmx_machine.has_if0_defect && !v->is_synced_for_if0 &&
-	       !(vmx_rflags(v) & RFLAGS_IF);
+	/* See vmx/timer.c: the flags are known without a VMREAD when the last exit's handler needed
+	 * them. */
+	return vmx_machine.has_if0_defect && !v->is_synced_for_if0 && !(vmx_rflags(v) & RFLAGS_IF);
 }
 
 static enum sched_verdict vmx_run(struct sched_entity *se)
@@ -115,8 +117,8 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 				return SCHED_PREEMPTED;
 			continue;
 		}
-		/* The last look, with interrupts off: a request that comes later comes with an IPI, which
-		 * makes the guest exit at once. */
+		/* The last look, with interrupts off: a request that comes later comes with an IPI,
+		 * which makes the guest exit at once. */
 		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE))) {
 			irq_enable();
 			continue;
@@ -171,7 +173,8 @@ static void vmx_switch_in(struct sched_entity *se)
 			invept(INVEPT_ALL_CONTEXTS, 0);
 	}
 	if (has_moved) {
-		/* The VPID may have been used here before, by this vCPU before its TLB changed elsewhere. */
+		/* The VPID may have been used here before, by this vCPU before its TLB changed
+		 * elsewhere. */
 		if (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID)
 			invvpid(INVVPID_SINGLE_CONTEXT, v->vpid, 0);
 		vcpu_moved(&v->vcpu);

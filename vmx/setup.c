@@ -5,8 +5,8 @@
 #include "mm/hostmap.h"
 #include "vmx/vmx.h"
 
-/* #DB and #AC: their delivery can loop for ever in a hostile guest, without an interrupt window. #MC is the
- * host's. */
+/* #DB and #AC: their delivery can loop for ever in a hostile guest, without an interrupt window.
+ * #MC is the host's. */
 #define EXCEPTIONS_INTERCEPTED (BIT(1) | BIT(17) | BIT(18))
 
 /* Bits of PRIMARY_CONTROLS that change while a vCPU lives; all others are as fitted. */
@@ -52,7 +52,8 @@ static void setup_controls(struct vmx_vcpu *v)
 	vmwrite(EXIT_CONTROLS, caps->exit);
 	vmwrite(ENTRY_CONTROLS, caps->entry);
 	vmwrite(EXCEPTION_BITMAP, EXCEPTIONS_INTERCEPTED);
-	/* With bit 14 of the bitmap clear, #PF exits when mask and match disagree: 0 and 0, never. */
+	/* With bit 14 of the bitmap clear, #PF exits when mask and match disagree: 0 and 0, never.
+	 */
 	vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);
 	vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmwrite(CR3_TARGET_COUNT, 0);

@@ -1,7 +1,7 @@
-/* The guest state that VM entry and exit do not switch: MSRs, debug registers, CR2, XCR0 and the XSAVE
- * area. The hypervisor uses none of it (-mgeneral-regs-only, no SYSCALL, no breakpoints), so it stays in
- * the CPU across exits and is swapped between vCPUs only, and each register is rewritten only when the next
- * vCPU needs another value. */
+/* The guest state that VM entry and exit do not switch: MSRs, debug registers, CR2, XCR0 and the
+ * XSAVE area. The hypervisor uses none of it (-mgeneral-regs-only, no SYSCALL, no breakpoints), so
+ * it stays in the CPU across exits and is swapped between vCPUs only, and each register is
+ * rewritten only when the next vCPU needs another value. */
 #include "cpu/insn.h"
 #include "cpu/msr.h"
 #include "lib/errno.h"
@@ -10,29 +10,26 @@
 #include "mm/page.h"
 #include "vmx/vmx.h"
 
-#define XCR0_X87_SSE         3ull
-#define XCR0_AVX             BIT_ULL(2)
-#define XCR0_AVX512          (7ull << 5)
-#define XCR0_PKRU            BIT_ULL(9)
-#define CPUID_1_ECX_XSAVE    BIT(26)
-#define CPUID_D1_EAX_XSAVEOPT BIT(0)
-#define CPUID_7_EDX_MD_CLEAR BIT(10)
-#define CPUID_7_EDX_IBRS_IBPB BIT(26)
-#define CPUID_7_EDX_L1D_FLUSH BIT(28)
-#define CPUID_7_EDX_ARCH_CAP BIT(29)
-#define ARCH_CAP_RDCL_NO     BIT(0)
-#define ARCH_CAP_SKIP_L1DFL  BIT(3)
-#define ARCH_CAP_MDS_NO      BIT(5)
+#define XCR0_X87_SSE            3ull
+#define XCR0_AVX                BIT_ULL(2)
+#define XCR0_AVX512             (7ull << 5)
+#define XCR0_PKRU               BIT_ULL(9)
+#define CPUID_1_ECX_XSAVE       BIT(26)
+#define CPUID_D1_EAX_XSAVEOPT   BIT(0)
+#define CPUID_7_EDX_MD_CLEAR    BIT(10)
+#define CPUID_7_EDX_IBRS_IBPB   BIT(26)
+#define CPUID_7_EDX_L1D_FLUSH   BIT(28)
+#define CPUID_7_EDX_ARCH_CAP    BIT(29)
+#define ARCH_CAP_RDCL_NO        BIT(0)
+#define ARCH_CAP_SKIP_L1DFL     BIT(3)
+#define ARCH_CAP_MDS_NO         BIT(5)
 #define ARCH_CAP_PSCHANGE_MC_NO BIT(6)
-#define CR4_OSXSAVE          BIT(18)
+#define CR4_OSXSAVE             BIT(18)
 
 static const uint32_t switched_msr[SWITCHED_MSRS] = {
-	[SWITCHED_STAR] = MSR_IA32_STAR,
-	[SWITCHED_LSTAR] = MSR_IA32_LSTAR,
-	[SWITCHED_CSTAR] = MSR_IA32_CSTAR,
-	[SWITCHED_FMASK] = MSR_IA32_FMASK,
-	[SWITCHED_TSC_AUX] = MSR_IA32_TSC_AUX,
-	[SWITCHED_KERNEL_GS_BASE] = MSR_IA32_KERNEL_GS_BASE,
+	[SWITCHED_STAR] = MSR_IA32_STAR,       [SWITCHED_LSTAR] = MSR_IA32_LSTAR,
+	[SWITCHED_CSTAR] = MSR_IA32_CSTAR,     [SWITCHED_FMASK] = MSR_IA32_FMASK,
+	[SWITCHED_TSC_AUX] = MSR_IA32_TSC_AUX, [SWITCHED_KERNEL_GS_BASE] = MSR_IA32_KERNEL_GS_BASE,
 };
 
 /* CPUs without RDTSCP have no IA32_TSC_AUX. */
@@ -54,8 +51,8 @@ static void find_mitigations(bool is_off)
 	m->has_l1d_flush = !is_off && (edx & CPUID_7_EDX_L1D_FLUSH) &&
 			   !(caps & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
 	/* CPUs that say nothing about it are taken to have it. */
-	m->has_split_executable = !is_off && !(caps & ARCH_CAP_PSCHANGE_MC_NO) &&
-				  m->caps.ept_max_leaf > PAGE_SIZE;
+	m->has_split_executable =
+		!is_off && !(caps & ARCH_CAP_PSCHANGE_MC_NO) && m->caps.ept_max_leaf > PAGE_SIZE;
 	log_info("mitigations: %s; IBPB between VMs %s, VERW on entry %s, L1D flush on entry %s, "
 		 "executable pages split %s",
 		 is_off ? "switched off on the command line" : "as the CPU needs and offers them",
@@ -69,7 +66,8 @@ int vmx_state_init(bool is_mitigations_off)
 	uint64_t offered;
 
 	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)) {
-		log_error("this CPU has no XSAVE, which Carousel needs to switch its guests' registers");
+		log_error("this CPU has no XSAVE, which Carousel needs to switch its guests' "
+			  "registers");
 		return -ENODEV;
 	}
 	write_cr4(read_cr4() | CR4_OSXSAVE);
@@ -128,8 +126,8 @@ void vmx_state_save(struct vmx_vcpu *v)
 {
 	struct vmx_pcpu *p = this_vmx();
 
-	/* All components, whatever the guest has enabled just now: what it has switched off keeps its
-	 * contents, for it and never for the next guest. */
+	/* All components, whatever the guest has enabled just now: what it has switched off keeps
+	 * its contents, for it and never for the next guest. */
 	set_xcr0(p, vmx_machine.xcr0);
 	xsave(v->xsave);
 	v->msr[SWITCHED_KERNEL_GS_BASE] = rdmsr(MSR_IA32_KERNEL_GS_BASE);
@@ -190,7 +188,8 @@ void vmx_state_write_msr(struct vmx_vcpu *v, enum switched_msr which, uint64_t v
 
 void vmx_state_reset(struct vmx_vcpu *v, bool is_init)
 {
-	/* 'Processor State after Reset': INIT leaves the x87, SSE and extended state and the MSRs. */
+	/* 'Processor State after Reset': INIT leaves the x87, SSE and extended state and the MSRs.
+	 */
 	for (unsigned i = 0; i < ARRAY_SIZE(v->dr); i++)
 		v->dr[i] = 0;
 	v->dr6 = 0xffff0ff0;

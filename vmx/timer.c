@@ -1,13 +1,14 @@
-/* Deadlines while a guest runs. The VMX preemption timer serves the nearest of: the vCPU's own timers, the
- * pCPU's heap, and the slice's end when somebody waits.
+/* Deadlines while a guest runs. The VMX preemption timer serves the nearest of: the vCPU's own
+ * timers, the pCPU's heap, and the slice's end when somebody waits.
  *
- * The timer counts in the guest only, and its value is saved at each exit ('save VMX-preemption timer
- * value'), so most entries need no VMWRITE. What it loses is the time spent in the host; it is therefore set
- * anew at the first entry that comes `sync_ticks` (10 us, at least the length of some exits) after the last setting: a deadline is late by
- * no more than that. A deadline that changes sets sync_at to 0.
+ * The timer counts in the guest only, and its value is saved at each exit ('save VMX-preemption
+ * timer value'), so most entries need no VMWRITE. What it loses is the time spent in the host; it
+ * is therefore set anew at the first entry that comes `sync_ticks` (10 us, at least the length of
+ * some exits) after the last setting: a deadline is late by no more than that. A deadline that
+ * changes sets sync_at to 0.
  *
- * Bochs, defect: an external interrupt does not make a guest exit that was entered with RFLAGS.IF = 0. Where
- * the probe has found it so (vmx/probe.c), such entries get a bound of 50 us. */
+ * Bochs, defect: an external interrupt does not make a guest exit that was entered with RFLAGS.IF =
+ * 0. Where the probe has found it so (vmx/probe.c), such entries get a bound of 50 us. */
 #include "cpu/apic.h"
 #include "cpu/insn.h"
 #include "vmx/vmx.h"
@@ -37,7 +38,8 @@ static void arm(struct vmx_vcpu *v, uint64_t now, uint64_t deadline, uint64_t bo
 	/* Rounded up: an exit before the deadline would be for nothing. */
 	ticks = (ticks >> vmx_machine.caps.preemption_shift) + 1;
 	vmwrite(PREEMPTION_TIMER_VALUE, MIN(ticks, UINT32_MAX));
-	if (deadline == DEADLINE_NEVER) /* the timer only has to be set again before it has run out */
+	if (deadline ==
+	    DEADLINE_NEVER) /* the timer only has to be set again before it has run out */
 		v->sync_at = now + BIT_ULL(31);
 	else
 		v->sync_at = MIN(deadline, now + vmx_machine.sync_ticks);

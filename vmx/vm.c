@@ -8,25 +8,23 @@
 #include "vmx/ept.h"
 #include "vmx/vmx.h"
 
-#define EPTP_MEMORY_WB  6ull
-#define EPTP_WALK_4     (3ull << 3)
-#define EPTP_AD         BIT_ULL(6)
+#define EPTP_MEMORY_WB 6ull
+#define EPTP_WALK_4    (3ull << 3)
+#define EPTP_AD        BIT_ULL(6)
 
 #define IO_BITMAP_SIZE  8192u
 #define MSR_BITMAP_SIZE 4096u
 
-/* The MSRs that need no exit: VM entry and exit switch them, or vmx/state.c does, and the CPU itself
- * checks what is written. */
+/* The MSRs that need no exit: VM entry and exit switch them, or vmx/state.c does, and the CPU
+ * itself checks what is written. */
 static const uint32_t passed_through_rw[] = {
-	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-	MSR_IA32_FS_BASE,     MSR_IA32_GS_BASE,	     MSR_IA32_KERNEL_GS_BASE,
-	MSR_IA32_PAT,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP,   MSR_IA32_SYSENTER_EIP, MSR_IA32_FS_BASE,
+	MSR_IA32_GS_BASE,     MSR_IA32_KERNEL_GS_BASE, MSR_IA32_PAT,
 };
 
 /* Reads of what is in the CPU while the vCPU runs (vmx/state.c); writes exit. */
 static const uint32_t passed_through_read[] = {
-	MSR_IA32_TSC,  MSR_IA32_EFER,  MSR_IA32_STAR,
-	MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK,
+	MSR_IA32_TSC, MSR_IA32_EFER, MSR_IA32_STAR, MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK,
 };
 
 /* 'MSR-Bitmap Address': reads of low and of high MSRs, then writes; a clear bit is no exit. */
@@ -34,7 +32,7 @@ static void pass_through(uint8_t *bitmap, uint32_t msr, bool is_write)
 {
 	uint32_t bit = (msr & 0x1fff) + (msr >= 0xc0000000 ? 0x2000 : 0) + (is_write ? 0x4000 : 0);
 
-	bitmap[bit / 8] &= (uint8_t)~(1u << (bit % 8));
+	bitmap[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
 }
 
 static void fill_msr_bitmap(uint8_t *bitmap)

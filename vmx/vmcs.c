@@ -1,6 +1,6 @@
-/* VMCS ownership: a VMCS is active on at most one pCPU; VMPTRLD makes it current, VMCLEAR is the only way
- * to another pCPU (SDM, 'Software Use of Virtual-Machine Control Structures'). The VMCS region itself is
- * where the state goes: there is no VMPTRST. */
+/* VMCS ownership: a VMCS is active on at most one pCPU; VMPTRLD makes it current, VMCLEAR is the
+ * only way to another pCPU (SDM, 'Software Use of Virtual-Machine Control Structures'). The VMCS
+ * region itself is where the state goes: there is no VMPTRST. */
 #include "cpu/apic.h"
 #include "cpu/insn.h"
 #include "vmx/vmx.h"

@@ -1,6 +1,6 @@
 /* The VMCS: field encodings and control bits, with the SDM's names ('Field Encoding in VMCS',
- * 'VM-Execution Control Fields', 'VM-Exit Control Fields', 'VM-Entry Control Fields'). Exit reasons come
- * from the kernel's asm/vmx.h. */
+ * 'VM-Execution Control Fields', 'VM-Exit Control Fields', 'VM-Entry Control Fields'). Exit reasons
+ * come from the kernel's asm/vmx.h. */
 #ifndef VMX_VMCS_H
 #define VMX_VMCS_H
 
@@ -152,29 +152,29 @@ enum vmcs_field {
 #define PRIMARY_SECONDARY_CONTROLS       (1u << 31)
 
 /* Secondary processor-based */
-#define SECONDARY_ENABLE_EPT           (1u << 1)
-#define SECONDARY_ENABLE_RDTSCP        (1u << 3)
-#define SECONDARY_ENABLE_VPID          (1u << 5)
-#define SECONDARY_WBINVD_EXITING       (1u << 6)
-#define SECONDARY_UNRESTRICTED_GUEST   (1u << 7)
-#define SECONDARY_RDRAND_EXITING       (1u << 11)
-#define SECONDARY_ENABLE_INVPCID       (1u << 12)
-#define SECONDARY_RDSEED_EXITING       (1u << 16)
+#define SECONDARY_ENABLE_EPT         (1u << 1)
+#define SECONDARY_ENABLE_RDTSCP      (1u << 3)
+#define SECONDARY_ENABLE_VPID        (1u << 5)
+#define SECONDARY_WBINVD_EXITING     (1u << 6)
+#define SECONDARY_UNRESTRICTED_GUEST (1u << 7)
+#define SECONDARY_RDRAND_EXITING     (1u << 11)
+#define SECONDARY_ENABLE_INVPCID     (1u << 12)
+#define SECONDARY_RDSEED_EXITING     (1u << 16)
 
 /* VM-exit */
-#define EXIT_SAVE_DEBUG_CONTROLS       (1u << 2)
-#define EXIT_HOST_ADDRESS_SPACE_SIZE   (1u << 9)
-#define EXIT_SAVE_IA32_PAT             (1u << 18)
-#define EXIT_LOAD_IA32_PAT             (1u << 19)
-#define EXIT_SAVE_IA32_EFER            (1u << 20)
-#define EXIT_LOAD_IA32_EFER            (1u << 21)
-#define EXIT_SAVE_PREEMPTION_TIMER     (1u << 22)
+#define EXIT_SAVE_DEBUG_CONTROLS     (1u << 2)
+#define EXIT_HOST_ADDRESS_SPACE_SIZE (1u << 9)
+#define EXIT_SAVE_IA32_PAT           (1u << 18)
+#define EXIT_LOAD_IA32_PAT           (1u << 19)
+#define EXIT_SAVE_IA32_EFER          (1u << 20)
+#define EXIT_LOAD_IA32_EFER          (1u << 21)
+#define EXIT_SAVE_PREEMPTION_TIMER   (1u << 22)
 
 /* VM-entry */
-#define ENTRY_LOAD_DEBUG_CONTROLS      (1u << 2)
-#define ENTRY_IA32E_MODE_GUEST         (1u << 9)
-#define ENTRY_LOAD_IA32_PAT            (1u << 14)
-#define ENTRY_LOAD_IA32_EFER           (1u << 15)
+#define ENTRY_LOAD_DEBUG_CONTROLS (1u << 2)
+#define ENTRY_IA32E_MODE_GUEST    (1u << 9)
+#define ENTRY_LOAD_IA32_PAT       (1u << 14)
+#define ENTRY_LOAD_IA32_EFER      (1u << 15)
 
 /* Interruption-information fields, of exits, entries and IDT vectoring alike */
 #define INTR_INFO_VECTOR         0xffu
@@ -204,6 +204,7 @@ enum intr_type {
 #define EPT_VIOLATION_WRITE        (1u << 1)
 #define EPT_VIOLATION_FETCH        (1u << 2)
 #define EPT_VIOLATION_LINEAR_VALID (1u << 7)
-#define EPT_VIOLATION_TRANSLATED   (1u << 8) /* the access itself, not a walk of the guest's tables */
+#define EPT_VIOLATION_TRANSLATED   (1u << 8) /* the access itself, not a walk of the guest's tables \
+					      */
 
 #endif

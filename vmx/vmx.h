@@ -15,39 +15,47 @@
 #define VMCS_NOT_ACTIVE UINT32_MAX
 #define EXIT_REASONS    70u /* reasons 0 .. 69 have a row in the exit table */
 
-/* A VMCS and where it is. It is active on at most one pCPU, `pcpu`, from VMPTRLD to VMCLEAR there. */
+/* A VMCS and where it is. It is active on at most one pCPU, `pcpu`, from VMPTRLD to VMCLEAR there.
+ */
 struct loaded_vmcs {
 	hpa_t vmcs;    /* (i) */
-	uint32_t pcpu; /* (a) written by the pCPU that makes it active or clears it; VMCS_NOT_ACTIVE */
+	uint32_t pcpu; /* (a) written by the pCPU that makes it active or clears it; VMCS_NOT_ACTIVE
+			*/
 	bool launched; /* (o) VMLAUNCH since the last VMCLEAR */
 	struct list node; /* (o) in the pCPU's list of active ones */
 };
 
-/* MSRs that a guest can change, that VM entry does not load, and that the host does not use: their guest values
- * stay in the CPU until the next vCPU needs others. Writes to all but KERNEL_GS_BASE (SWAPGS) exit, so
- * the saved values are always true. */
+/* MSRs that a guest can change, that VM entry does not load, and that the host does not use: their
+ * guest values stay in the CPU until the next vCPU needs others. Writes to all but KERNEL_GS_BASE
+ * (SWAPGS) exit, so the saved values are always true. */
 enum switched_msr {
-	SWITCHED_STAR, SWITCHED_LSTAR, SWITCHED_CSTAR, SWITCHED_FMASK, SWITCHED_TSC_AUX,
-	SWITCHED_KERNEL_GS_BASE, SWITCHED_MSRS
+	SWITCHED_STAR,
+	SWITCHED_LSTAR,
+	SWITCHED_CSTAR,
+	SWITCHED_FMASK,
+	SWITCHED_TSC_AUX,
+	SWITCHED_KERNEL_GS_BASE,
+	SWITCHED_MSRS
 };
 
 struct vmx_vcpu {
-	struct vcpu vcpu;          /* first: entry.S and the casts below count on it */
+	struct vcpu vcpu; /* first: entry.S and the casts below count on it */
 	struct loaded_vmcs loaded;
-	uint64_t host_rsp;         /* (o) what HOST_RSP holds */
-	uint64_t sync_at;          /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
-	uint64_t rflags;           /* (o) GUEST_RFLAGS, if has_rflags: read since the last exit */
-	bool has_rflags;           /* (o) */
-	bool is_synced_for_if0;    /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
-	bool has_injection;        /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
-	bool has_vmcs_host_state;  /* (o) of this pCPU; cleared by VMCLEAR for another */
-	uint32_t primary;          /* (o) PRIMARY_CONTROLS as it is */
-	uint32_t exit_reason;      /* (o) of the last exit */
-	uint16_t vpid;             /* (i) */
-	uint64_t exits[EXIT_REASONS]; /* (o) written */
+	uint64_t host_rsp;        /* (o) what HOST_RSP holds */
+	uint64_t sync_at;         /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
+	uint64_t rflags;          /* (o) GUEST_RFLAGS, if has_rflags: read since the last exit */
+	bool has_rflags;          /* (o) */
+	bool is_synced_for_if0;   /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
+	bool has_injection;       /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
+	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
+	uint32_t primary;         /* (o) PRIMARY_CONTROLS as it is */
+	uint32_t exit_reason;     /* (o) of the last exit */
+	uint16_t vpid;            /* (i) */
+	uint64_t exits[EXIT_REASONS];            /* (o) written */
 	uint64_t vmptrlds, vmclears, migrations; /* (o) */
 
-	/* (o) state that the CPU holds while this vCPU is its pCPU's `loaded`, and this holds otherwise */
+	/* (o) state that the CPU holds while this vCPU is its pCPU's `loaded`, and this holds
+	 * otherwise */
 	uint64_t msr[SWITCHED_MSRS];
 	uint64_t dr[4], dr6, cr2;
 	uint8_t xsave[] __aligned(64);
@@ -59,24 +67,25 @@ static inline struct vmx_vcpu *to_vmx(struct vcpu *vcpu)
 }
 
 struct vmx_vm {
-	struct spinlock lock;                   /* rank LOCK_GMEM: `ept` after creation */
+	struct spinlock lock; /* rank LOCK_GMEM: `ept` after creation */
 	struct pt ept;
-	uint64_t eptp;                          /* (i) */
-	uint8_t *io_bitmap, *msr_bitmap;        /* (i) 8 KiB, 4 KiB */
+	uint64_t eptp;                           /* (i) */
+	uint8_t *io_bitmap, *msr_bitmap;         /* (i) 8 KiB, 4 KiB */
 	uint64_t flushed[(MAX_PCPUS + 63) / 64]; /* (a) pCPUs that have flushed what an older EPT of
 						  * the same address may have left */
 };
 
 struct vmx_pcpu {
-	hpa_t vmxon;                  /* (i) */
-	struct vmx_vcpu *current;     /* (o) whose VMCS is current */
-	struct vmx_vcpu *loaded;      /* (o) whose other state (MSRs, XSAVE, debug registers) is loaded */
-	struct list active;           /* (o) every VMCS that is active here */
+	hpa_t vmxon;              /* (i) */
+	struct vmx_vcpu *current; /* (o) whose VMCS is current */
+	struct vmx_vcpu
+		*loaded;    /* (o) whose other state (MSRs, XSAVE, debug registers) is loaded */
+	struct list active; /* (o) every VMCS that is active here */
 	/* (o) what the CPU holds; the debug registers and CR2 as they were at the last save */
 	uint64_t msr[SWITCHED_MSRS];
 	uint64_t xcr0;
 	uint64_t dr[4], dr6, cr2;
-	uint32_t last_vm;             /* (o) id of the VM that ran last, for the branch-predictor barrier */
+	uint32_t last_vm; /* (o) id of the VM that ran last, for the branch-predictor barrier */
 };
 
 static inline struct vmx_pcpu *this_vmx(void)
@@ -88,11 +97,11 @@ static inline struct vmx_pcpu *this_vmx(void)
 struct vmx_machine {
 	struct vmx_caps caps;
 	struct tsc_rate tsc;
-	uint64_t xcr0;          /* the components that Carousel switches */
+	uint64_t xcr0; /* the components that Carousel switches */
 	uint32_t xsave_size;
 	bool has_xsaveopt;
-	bool has_if0_defect;    /* external-interrupt exits do not happen for entries with IF=0 */
-	bool is_eager;          /* switch=eager */
+	bool has_if0_defect; /* external-interrupt exits do not happen for entries with IF=0 */
+	bool is_eager;       /* switch=eager */
 	/* needed, there, and not switched off */
 	bool has_ibpb, has_md_clear, has_l1d_flush, has_split_executable;
 	uint64_t if0_bound, sync_ticks; /* see vmx/timer.c */
@@ -105,15 +114,15 @@ void vmx_vmcs_clear(struct vmx_vcpu *v);   /* VMCLEAR here, if it is active here
 void vmx_vmcs_release(struct vmx_vcpu *v); /* VMCLEAR wherever it is active; interrupts on */
 
 /* vmx/setup.c */
-void vmx_setup_vmcs(struct vmx_vcpu *v);         /* all fields but the host's per-pCPU ones; loaded */
-void vmx_setup_host_state(void);                 /* per-pCPU host fields of the current VMCS */
+void vmx_setup_vmcs(struct vmx_vcpu *v); /* all fields but the host's per-pCPU ones; loaded */
+void vmx_setup_host_state(void);         /* per-pCPU host fields of the current VMCS */
 void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on); /* dynamic bits only */
 
 /* vmx/state.c: what VM entry does not switch */
 int vmx_state_init(bool is_mitigations_off);
 void vmx_state_init_cpu(struct vmx_pcpu *p);
-void vmx_state_save(struct vmx_vcpu *v);  /* from the CPU; interrupts off */
-void vmx_state_load(struct vmx_vcpu *v);  /* into the CPU; interrupts off */
+void vmx_state_save(struct vmx_vcpu *v); /* from the CPU; interrupts off */
+void vmx_state_load(struct vmx_vcpu *v); /* into the CPU; interrupts off */
 void vmx_state_write_msr(struct vmx_vcpu *v, enum switched_msr which, uint64_t value);
 void vmx_state_reset(struct vmx_vcpu *v, bool is_init);
 void vmx_before_entry_mitigations(void);
@@ -157,7 +166,6 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v);
 
 /* vmx/report.c */
 void vmx_report(struct vmx_vcpu *v);
-
 
 #include "vmx/vmx_insn.h"
 

@@ -1,9 +1,9 @@
 /* The VMX instructions, each with its CF and ZF checked. A seam: hosted, a fake implements the
  * prototypes.
  *
- * vmread and vmwrite act on the current VMCS. That they fail is a broken invariant (no current VMCS, or a
- * field that this CPU does not have): they panic, and in debug builds first assert that this pCPU owns
- * what is current (vmx_assert_current). */
+ * vmread and vmwrite act on the current VMCS. That they fail is a broken invariant (no current
+ * VMCS, or a field that this CPU does not have): they panic, and in debug builds first assert that
+ * this pCPU owns what is current (vmx_assert_current). */
 #ifndef VMX_VMX_INSN_H
 #define VMX_VMX_INSN_H
 

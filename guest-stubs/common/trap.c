@@ -28,11 +28,11 @@ void trap_dispatch(struct trap_frame *frame);
 static void set_gate(unsigned vector, uint64_t entry)
 {
 	idt[vector] = (struct idt_gate){
-	    .offset_low = (uint16_t)entry,
-	    .selector = CODE_SELECTOR,
-	    .flags = GATE_INTERRUPT,
-	    .offset_mid = (uint16_t)(entry >> 16),
-	    .offset_high = (uint32_t)(entry >> 32),
+		.offset_low = (uint16_t)entry,
+		.selector = CODE_SELECTOR,
+		.flags = GATE_INTERRUPT,
+		.offset_mid = (uint16_t)(entry >> 16),
+		.offset_high = (uint32_t)(entry >> 32),
 	};
 }
 

@@ -38,7 +38,7 @@ static inline void rig_init(uint64_t hz)
 	memset(&rig, 0, sizeof(rig));
 	fake_platform_init(&rig.fake, hz);
 	rig.bus = (struct apic_bus){
-	    .platform = &rig.fake.platform, .count = RIG_CPUS, .eoi = rig_eoi, .eoi_ctx = &rig};
+		.platform = &rig.fake.platform, .count = RIG_CPUS, .eoi = rig_eoi, .eoi_ctx = &rig};
 	for (uint32_t i = 0; i < RIG_CPUS; i++) {
 		lapic_init(&rig.lapic[i], &rig.bus, &rig.fake.platform, i, i);
 		rig.bus.lapic[i] = &rig.lapic[i];

@@ -271,23 +271,24 @@ static int madt_with(const uint8_t *entries, uint32_t len)
 static void test_madt(void **state)
 {
 	static const uint8_t entries[] = {
-	    0,  8,  0,    0,    1,    0,    0,    0, /* CPU, APIC ID 0 */
-	    0,  8,  1,    2,    1,    0,    0,    0, /* APIC ID 2 */
-	    0,  8,  2,    4,    0,    0,    0,    0, /* disabled */
-	    0,  8,  3,    6,    2,    0,    0,    0, /* online capable */
-	    0,  8,  4,    0xff, 1,    0,    0,    0, /* no place */
-	    9,  16, 0,    0,    2,    0,    0,    0,    1,   0, 0, 0, 1, 0, 0, 0, /* ID 2 again */
-	    9,  16, 0,    0,    0,    1,    0,    0,    1,   0, 0, 0, 9, 0, 0, 0, /* ID 256 */
-	    9,  16, 0,    0,    0xff, 0xff, 0xff, 0xff, 1,   0, 0, 0, 9, 0, 0, 0,
-	    1,  12, 5,    0,    0,    0,    0xc0, 0xfe, 0,   0, 0, 0, /* I/O APIC */
-	    1,  12, 6,    0,    0,    0x10, 0xc0, 0xfe, 24,  0, 0, 0, /* another */
-	    2,  10, 0,    0,    2,    0,    0,    0,    0,   0,       /* IRQ 0 is GSI 2 */
-	    2,  10, 0,    9,    9,    0,    0,    0,    0xd, 0,       /* level, active high */
-	    3,  8,  5,    0,    11,   0,    0,    0,                  /* GSI 11 is an NMI */
-	    4,  6,  0xff, 5,    0,    1,                              /* LINT1 of all */
-	    10, 12, 0,    0,    9,    0,    0,    0,    1,   0, 0, 0, /* LINT1 of UID 9 */
-	    13, 4,  1,    2,                                          /* of a kind that we skip */
-	    5,  12, 0,    0,    0,    0,    0xe1, 0xfe, 1,   0, 0, 0, /* above 4 GiB */
+		0,  8,  0,    0,    1,    0,    0,    0, /* CPU, APIC ID 0 */
+		0,  8,  1,    2,    1,    0,    0,    0, /* APIC ID 2 */
+		0,  8,  2,    4,    0,    0,    0,    0, /* disabled */
+		0,  8,  3,    6,    2,    0,    0,    0, /* online capable */
+		0,  8,  4,    0xff, 1,    0,    0,    0, /* no place */
+		9,  16, 0,    0,    2,    0,    0,    0,    1,   0, 0, 0, 1, 0, 0, 0, /* ID 2 again
+										       */
+		9,  16, 0,    0,    0,    1,    0,    0,    1,   0, 0, 0, 9, 0, 0, 0, /* ID 256 */
+		9,  16, 0,    0,    0xff, 0xff, 0xff, 0xff, 1,   0, 0, 0, 9, 0, 0, 0, 1,
+		12, 5,  0,    0,    0,    0xc0, 0xfe, 0,    0,   0, 0,    /* I/O APIC */
+		1,  12, 6,    0,    0,    0x10, 0xc0, 0xfe, 24,  0, 0, 0, /* another */
+		2,  10, 0,    0,    2,    0,    0,    0,    0,   0,       /* IRQ 0 is GSI 2 */
+		2,  10, 0,    9,    9,    0,    0,    0,    0xd, 0,       /* level, active high */
+		3,  8,  5,    0,    11,   0,    0,    0,                  /* GSI 11 is an NMI */
+		4,  6,  0xff, 5,    0,    1,                              /* LINT1 of all */
+		10, 12, 0,    0,    9,    0,    0,    0,    1,   0, 0, 0, /* LINT1 of UID 9 */
+		13, 4,  1,    2, /* of a kind that we skip */
+		5,  12, 0,    0,    0,    0,    0xe1, 0xfe, 1,   0, 0, 0, /* above 4 GiB */
 	};
 
 	(void)state;
@@ -325,12 +326,12 @@ static void test_madt(void **state)
 static void test_madt_entries_are_refused(void **state)
 {
 	static const uint8_t entries[] = {
-	    0, 7,  0,    0,  1, 0, 0,                /* too short for its type */
-	    1, 12, 5,    0,  0, 0, 0, 0, 0, 0, 0, 0, /* an I/O APIC at 0 */
-	    2, 10, 1,    0,  2, 0, 0, 0, 0, 0,       /* not the ISA bus */
-	    2, 10, 0,    16, 2, 0, 0, 0, 0, 0,       /* no ISA interrupt */
-	    4, 6,  0xff, 5,  0, 2,                   /* there is no LINT2 */
-	    0, 8,  0,    3,  1, 0, 0, 0,             /* a good one behind them */
+		0, 7,  0,    0,  1, 0, 0,                /* too short for its type */
+		1, 12, 5,    0,  0, 0, 0, 0, 0, 0, 0, 0, /* an I/O APIC at 0 */
+		2, 10, 1,    0,  2, 0, 0, 0, 0, 0,       /* not the ISA bus */
+		2, 10, 0,    16, 2, 0, 0, 0, 0, 0,       /* no ISA interrupt */
+		4, 6,  0xff, 5,  0, 2,                   /* there is no LINT2 */
+		0, 8,  0,    3,  1, 0, 0, 0,             /* a good one behind them */
 	};
 	static const uint8_t too_long[] = {0, 8, 0, 1, 1, 0, 0, 0, 0, 9, 0, 2, 1, 0, 0, 0};
 	static const uint8_t zero[] = {0, 8, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -608,22 +609,22 @@ static void test_random_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_xsdt_and_lookup),
-	    TEST(test_rsdt),
-	    TEST(test_search),
-	    TEST(test_bad_root_pointers),
-	    TEST(test_bad_tables_are_refused_one_by_one),
-	    TEST(test_too_many_tables),
-	    TEST(test_madt),
-	    TEST(test_madt_entries_are_refused),
-	    TEST(test_madt_capacities),
-	    TEST(test_no_madt),
-	    TEST(test_fadt),
-	    TEST(test_fadt_extended),
-	    TEST(test_fadt_short_and_absent),
-	    TEST(test_s5_encodings),
-	    TEST(test_s5_hostile),
-	    TEST(test_random_damage),
+		TEST(test_xsdt_and_lookup),
+		TEST(test_rsdt),
+		TEST(test_search),
+		TEST(test_bad_root_pointers),
+		TEST(test_bad_tables_are_refused_one_by_one),
+		TEST(test_too_many_tables),
+		TEST(test_madt),
+		TEST(test_madt_entries_are_refused),
+		TEST(test_madt_capacities),
+		TEST(test_no_madt),
+		TEST(test_fadt),
+		TEST(test_fadt_extended),
+		TEST(test_fadt_short_and_absent),
+		TEST(test_s5_encodings),
+		TEST(test_s5_hostile),
+		TEST(test_random_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

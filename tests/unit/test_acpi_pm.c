@@ -156,12 +156,12 @@ static void test_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_timer_counts, setup),
-	    cmocka_unit_test_setup(test_timer_status, setup),
-	    cmocka_unit_test_setup(test_power_button, setup),
-	    cmocka_unit_test_setup(test_register_bits, setup),
-	    cmocka_unit_test_setup(test_soft_off, setup),
-	    cmocka_unit_test_setup(test_ports, setup),
+		cmocka_unit_test_setup(test_timer_counts, setup),
+		cmocka_unit_test_setup(test_timer_status, setup),
+		cmocka_unit_test_setup(test_power_button, setup),
+		cmocka_unit_test_setup(test_register_bits, setup),
+		cmocka_unit_test_setup(test_soft_off, setup),
+		cmocka_unit_test_setup(test_ports, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

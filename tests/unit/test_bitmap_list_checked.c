@@ -164,21 +164,21 @@ static void test_ranges(void **state)
 					unsigned __int128 base = edge[c], size = edge[d];
 
 					assert_int_equal(
-					    range_is_inside(edge[a], edge[b], edge[c], edge[d]),
-					    addr >= base && addr + len <= base + size);
+						range_is_inside(edge[a], edge[b], edge[c], edge[d]),
+						addr >= base && addr + len <= base + size);
 					assert_int_equal(range_is_overlapping(edge[a], edge[b],
 									      edge[c], edge[d]),
 							 len && size && addr < base + size &&
-							     base < addr + len);
+								 base < addr + len);
 				}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_bitmap), cmocka_unit_test(test_bitmap_ends_inside_a_word),
-	    cmocka_unit_test(test_list),   cmocka_unit_test(test_checked),
-	    cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_bitmap), cmocka_unit_test(test_bitmap_ends_inside_a_word),
+		cmocka_unit_test(test_list),   cmocka_unit_test(test_checked),
+		cmocka_unit_test(test_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,7 @@ static void seen_write(void *dev, uint64_t offset, unsigned size, uint64_t value
 static int add(struct bus *bus, uint64_t base, uint64_t len, struct seen *seen)
 {
 	struct bus_region region = {
-	    .base = base, .len = len, .dev = seen, .read = seen_read, .write = seen_write};
+		.base = base, .len = len, .dev = seen, .read = seen_read, .write = seen_write};
 
 	return bus_add(bus, &region);
 }
@@ -149,9 +149,9 @@ static void test_add_all_stops_at_the_first_error(void **state)
 	struct bus bus;
 	struct seen seen = {0};
 	const struct bus_region regions[] = {
-	    {.base = 1, .len = 1, .read = seen_read, .write = seen_write},
-	    {.base = 1, .len = 1, .read = seen_read, .write = seen_write},
-	    {.base = 2, .len = 1, .read = seen_read, .write = seen_write},
+		{.base = 1, .len = 1, .read = seen_read, .write = seen_write},
+		{.base = 1, .len = 1, .read = seen_read, .write = seen_write},
+		{.base = 2, .len = 1, .read = seen_read, .write = seen_write},
 	};
 
 	(void)state;
@@ -164,12 +164,12 @@ static void test_add_all_stops_at_the_first_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_empty),
-	    cmocka_unit_test(test_refusals),
-	    cmocka_unit_test(test_find_in_any_number),
-	    cmocka_unit_test(test_whole_access_goes_as_one),
-	    cmocka_unit_test(test_crossing_access_is_split),
-	    cmocka_unit_test(test_add_all_stops_at_the_first_error),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_find_in_any_number),
+		cmocka_unit_test(test_whole_access_goes_as_one),
+		cmocka_unit_test(test_crossing_access_is_split),
+		cmocka_unit_test(test_add_all_stops_at_the_first_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,9 +55,9 @@ static void assert_printable(const char text[CONFIG_ERROR_MAX])
 static void test_all_words(void **state)
 {
 	(void)state;
-	PARSE(
-	    "vm=web kernel mem=256M vcpus=2 pin=0,1 format=elf64 exit-ok=3 on-halt=ok "
-	    "on-reset=fail background slice_us=500 cpuid=-avx,-x2apic kvm=off -- root=/dev/vda  x");
+	PARSE("vm=web kernel mem=256M vcpus=2 pin=0,1 format=elf64 exit-ok=3 on-halt=ok "
+	      "on-reset=fail background slice_us=500 cpuid=-avx,-x2apic kvm=off -- root=/dev/vda  "
+	      "x");
 	const struct vm_config *vm = &config.vm[0];
 
 	assert_int_equal(config.error_count, 0);
@@ -186,9 +186,9 @@ static void test_module_without_vm(void **state)
 static void test_names(void **state)
 {
 	static const char *const bad[] = {
-	    "vm= kernel",      "vm=a/b kernel",
-	    "vm='a b' kernel", "vm=0123456789012345678901234567890x kernel",
-	    "vm=a\x01 kernel", "vm=caf\xc3\xa9 kernel",
+		"vm= kernel",      "vm=a/b kernel",
+		"vm='a b' kernel", "vm=0123456789012345678901234567890x kernel",
+		"vm=a\x01 kernel", "vm=caf\xc3\xa9 kernel",
 	};
 
 	(void)state;
@@ -212,9 +212,10 @@ static void test_unknown_words(void **state)
 	(void)state;
 	PARSE("vm=web kernel memm=64M");
 	assert_string_equal(
-	    config.vm[0].error,
-	    "vm 'web': unknown word 'memm=64M'; known: kernel initrd module mem= vcpus= pin= "
-	    "format= address= mode= exit-ok= on-halt= on-reset= background slice_us= cpuid= kvm=");
+		config.vm[0].error,
+		"vm 'web': unknown word 'memm=64M'; known: kernel initrd module mem= vcpus= pin= "
+		"format= address= mode= exit-ok= on-halt= on-reset= background slice_us= cpuid= "
+		"kvm=");
 	/* The policy of a later issue. */
 	ASSERT_VM_ERROR("unknown word 'weight=2'", "known: ", "vm=web kernel weight=2");
 	ASSERT_VM_ERROR("unknown word 'cap=50'", "known: ", "vm=web kernel cap=50");
@@ -405,15 +406,15 @@ static void test_hypervisor_errors(void **state)
 	static const struct {
 		const char *cmdline, *part1, *part2;
 	} bad[] = {
-	    {"slice=5", "carousel: unknown word 'slice=5'", "known: slice_us="},
-	    {"--", "unknown word '--'", "known: "},
-	    {"cpus=0", "bad value in 'cpus=0'", "1 to 64"},
-	    {"cpus=2 cpus=2", "'cpus' is there twice", "keep one"},
-	    {"console=com9", "'console=com9'", "com1"},
-	    {"console=0x10000", "'console=0x10000'", "0x3f8"},
-	    {"loglevel=all", "'loglevel=all'", "error, warn"},
-	    {"end='x", "bad quote in 'end='x'", "quote"},
-	    {"halt_poll_ns=1000000001", "'halt_poll_ns=1000000001'", "1000000000"},
+		{"slice=5", "carousel: unknown word 'slice=5'", "known: slice_us="},
+		{"--", "unknown word '--'", "known: "},
+		{"cpus=0", "bad value in 'cpus=0'", "1 to 64"},
+		{"cpus=2 cpus=2", "'cpus' is there twice", "keep one"},
+		{"console=com9", "'console=com9'", "com1"},
+		{"console=0x10000", "'console=0x10000'", "0x3f8"},
+		{"loglevel=all", "'loglevel=all'", "error, warn"},
+		{"end='x", "bad quote in 'end='x'", "quote"},
+		{"halt_poll_ns=1000000001", "'halt_poll_ns=1000000001'", "1000000000"},
 	};
 	const char *line = "vm=a kernel";
 
@@ -431,10 +432,10 @@ static void test_hypervisor_errors(void **state)
 static void test_mutations(void **state)
 {
 	static const char *const good[] = {
-	    "vm=web kernel mem=256M vcpus=2 pin=0,1 format='flat' address=1M mode=32 -- a b",
-	    "(hd0)/x vm=web initrd",
-	    "vm=\"db\" kernel exit-ok=3 on-halt=ok background slice_us=500 cpuid=-avx kvm=off",
-	    "vm=db module -- string",
+		"vm=web kernel mem=256M vcpus=2 pin=0,1 format='flat' address=1M mode=32 -- a b",
+		"(hd0)/x vm=web initrd",
+		"vm=\"db\" kernel exit-ok=3 on-halt=ok background slice_us=500 cpuid=-avx kvm=off",
+		"vm=db module -- string",
 	};
 	static char lines[ARRAY_SIZE(good)][100];
 	const char *ptr[ARRAY_SIZE(good)];
@@ -464,26 +465,26 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_all_words),
-	    cmocka_unit_test(test_defaults),
-	    cmocka_unit_test(test_file_name_in_front_is_tolerated),
-	    cmocka_unit_test(test_quotes),
-	    cmocka_unit_test(test_modules_and_order),
-	    cmocka_unit_test(test_no_modules),
-	    cmocka_unit_test(test_module_without_vm),
-	    cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_unknown_words),
-	    cmocka_unit_test(test_roles),
-	    cmocka_unit_test(test_values),
-	    cmocka_unit_test(test_pin_follows_cpus),
-	    cmocka_unit_test(test_duplicates),
-	    cmocka_unit_test(test_flat),
-	    cmocka_unit_test(test_first_error_stays_and_others_run_on),
-	    cmocka_unit_test(test_too_many),
-	    cmocka_unit_test(test_global_errors_are_bounded),
-	    cmocka_unit_test(test_hypervisor_words),
-	    cmocka_unit_test(test_hypervisor_errors),
-	    cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_all_words),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_file_name_in_front_is_tolerated),
+		cmocka_unit_test(test_quotes),
+		cmocka_unit_test(test_modules_and_order),
+		cmocka_unit_test(test_no_modules),
+		cmocka_unit_test(test_module_without_vm),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_unknown_words),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_pin_follows_cpus),
+		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_flat),
+		cmocka_unit_test(test_first_error_stays_and_others_run_on),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_global_errors_are_bounded),
+		cmocka_unit_test(test_hypervisor_words),
+		cmocka_unit_test(test_hypervisor_errors),
+		cmocka_unit_test(test_mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

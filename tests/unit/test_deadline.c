@@ -160,9 +160,9 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_empty), cmocka_unit_test(test_at_or_before_now),
-	    cmocka_unit_test(test_moved), cmocka_unit_test(test_random),
-	    cmocka_unit_test(test_many),
+		cmocka_unit_test(test_empty), cmocka_unit_test(test_at_or_before_now),
+		cmocka_unit_test(test_moved), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

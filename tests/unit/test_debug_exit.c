@@ -89,11 +89,11 @@ static void test_shutdown_string_starts_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_exit_value, setup),
-	    cmocka_unit_test_setup(test_exit_port_reads_zero, setup),
-	    cmocka_unit_test_setup(test_debugcon, setup),
-	    cmocka_unit_test_setup(test_shutdown_string, setup),
-	    cmocka_unit_test_setup(test_shutdown_string_starts_over, setup),
+		cmocka_unit_test_setup(test_exit_value, setup),
+		cmocka_unit_test_setup(test_exit_port_reads_zero, setup),
+		cmocka_unit_test_setup(test_debugcon, setup),
+		cmocka_unit_test_setup(test_shutdown_string, setup),
+		cmocka_unit_test_setup(test_shutdown_string_starts_over, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,10 +173,10 @@ static void test_16bit_addressing(void **state)
 		char bytes[4];
 		uint8_t segment, base, index;
 	} forms[] = {
-	    {"\x8a\x40\xfe", SEG_DS, 3, 6},    {"\x8a\x41\xfe", SEG_DS, 3, 7},
-	    {"\x8a\x42\xfe", SEG_SS, 5, 6},    {"\x8a\x43\xfe", SEG_SS, 5, 7},
-	    {"\x8a\x44\xfe", SEG_DS, 6, NONE}, {"\x8a\x45\xfe", SEG_DS, 7, NONE},
-	    {"\x8a\x46\xfe", SEG_SS, 5, NONE}, {"\x8a\x47\xfe", SEG_DS, 3, NONE},
+		{"\x8a\x40\xfe", SEG_DS, 3, 6},    {"\x8a\x41\xfe", SEG_DS, 3, 7},
+		{"\x8a\x42\xfe", SEG_SS, 5, 6},    {"\x8a\x43\xfe", SEG_SS, 5, 7},
+		{"\x8a\x44\xfe", SEG_DS, 6, NONE}, {"\x8a\x45\xfe", SEG_DS, 7, NONE},
+		{"\x8a\x46\xfe", SEG_SS, 5, NONE}, {"\x8a\x47\xfe", SEG_DS, 3, NONE},
 	};
 
 	(void)state;
@@ -348,13 +348,13 @@ static void test_refusals(void **state)
 static void test_truncation_and_length(void **state)
 {
 	static const char longest[] =
-	    "\x65\x66\x67\xf0\x36\x36\x81\x84\x88\x11\x22\x33\x44\x55\x66";
+		"\x65\x66\x67\xf0\x36\x36\x81\x84\x88\x11\x22\x33\x44\x55\x66";
 	static const char *const whole[] = {
-	    "\x65\x48\xc7\x84\x88\x11\x22\x33\x44\x55\x66\x77\x88",
-	    "\x66\x0f\xba\x6c\x24\x11\x22",
-	    "\x49\xb8\x11\x22\x33\x44\x55\x66\x77\x88",
-	    "\x0f\x01\xd9",
-	    "\x48\xa1\x11\x22\x33\x44\x55\x66\x77\x88",
+		"\x65\x48\xc7\x84\x88\x11\x22\x33\x44\x55\x66\x77\x88",
+		"\x66\x0f\xba\x6c\x24\x11\x22",
+		"\x49\xb8\x11\x22\x33\x44\x55\x66\x77\x88",
+		"\x0f\x01\xd9",
+		"\x48\xa1\x11\x22\x33\x44\x55\x66\x77\x88",
 	};
 
 	(void)state;
@@ -377,17 +377,17 @@ static void test_truncation_and_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_mmio_moves),
-	    cmocka_unit_test(test_sizes_and_immediates),
-	    cmocka_unit_test(test_byte_registers),
-	    cmocka_unit_test(test_16bit_addressing),
-	    cmocka_unit_test(test_sib),
-	    cmocka_unit_test(test_segments),
-	    cmocka_unit_test(test_strings),
-	    cmocka_unit_test(test_stack_and_hypercalls),
-	    cmocka_unit_test(test_lock),
-	    cmocka_unit_test(test_refusals),
-	    cmocka_unit_test(test_truncation_and_length),
+		cmocka_unit_test(test_mmio_moves),
+		cmocka_unit_test(test_sizes_and_immediates),
+		cmocka_unit_test(test_byte_registers),
+		cmocka_unit_test(test_16bit_addressing),
+		cmocka_unit_test(test_sib),
+		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_stack_and_hypercalls),
+		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_truncation_and_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,9 +31,9 @@ static int setup(void **state)
 		ram->host[i] = malloc(layout[i].len);
 		memset(ram->host[i], (int)(0x10 + i), layout[i].len);
 		ram->gmem.chunk[i] = (struct gmem_chunk){
-		    .base = GPA(layout[i].base),
-		    .len = layout[i].len,
-		    .host = ptr_to_hpa(ram->host[i]),
+			.base = GPA(layout[i].base),
+			.len = layout[i].len,
+			.host = ptr_to_hpa(ram->host[i]),
 		};
 	}
 	ram->gmem.count = 4;
@@ -175,13 +175,13 @@ static void test_ptr_stays_in_one_chunk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_find_knows_both_ends, setup, teardown),
-	    cmocka_unit_test(test_find_in_every_size_of_table),
-	    cmocka_unit_test_setup_teardown(test_copy_across_chunks, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_a_hole_copies_nothing, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_addresses_do_not_wrap, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_empty_copy_is_nothing, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_ptr_stays_in_one_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_find_knows_both_ends, setup, teardown),
+		cmocka_unit_test(test_find_in_every_size_of_table),
+		cmocka_unit_test_setup_teardown(test_copy_across_chunks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_hole_copies_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_addresses_do_not_wrap, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_empty_copy_is_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ptr_stays_in_one_chunk, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

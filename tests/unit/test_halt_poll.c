@@ -11,10 +11,10 @@
 #define US 1000ull
 
 static const struct halt_poll_params defaults = {
-    .halt_poll_ns = 200 * US,
-    .halt_poll_ns_grow = 2,
-    .halt_poll_ns_grow_start = 10 * US,
-    .halt_poll_ns_shrink = 0,
+	.halt_poll_ns = 200 * US,
+	.halt_poll_ns_grow = 2,
+	.halt_poll_ns_grow_start = 10 * US,
+	.halt_poll_ns_shrink = 0,
 };
 
 /* A halt whose wake-up comes `after` ns: as the scheduler would drive it. */
@@ -210,16 +210,16 @@ static void test_histograms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_a_new_vcpu_does_not_poll),
-	    cmocka_unit_test(test_success_leaves_the_limit),
-	    cmocka_unit_test(test_short_blocks_grow),
-	    cmocka_unit_test(test_the_ceiling_itself),
-	    cmocka_unit_test(test_long_blocks_shrink),
-	    cmocka_unit_test(test_invalid_wakeup_shrinks),
-	    cmocka_unit_test(test_poll_control_stops_all),
-	    cmocka_unit_test(test_ceiling_zero_and_lowered),
-	    cmocka_unit_test(test_odd_parameters),
-	    cmocka_unit_test(test_histograms),
+		cmocka_unit_test(test_a_new_vcpu_does_not_poll),
+		cmocka_unit_test(test_success_leaves_the_limit),
+		cmocka_unit_test(test_short_blocks_grow),
+		cmocka_unit_test(test_the_ceiling_itself),
+		cmocka_unit_test(test_long_blocks_shrink),
+		cmocka_unit_test(test_invalid_wakeup_shrinks),
+		cmocka_unit_test(test_poll_control_stops_all),
+		cmocka_unit_test(test_ceiling_zero_and_lowered),
+		cmocka_unit_test(test_odd_parameters),
+		cmocka_unit_test(test_histograms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,17 +280,17 @@ static void test_post_and_delay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_status, setup),
-	    cmocka_unit_test_setup(test_linux_probe, setup),
-	    cmocka_unit_test_setup(test_absent_devices, setup),
-	    cmocka_unit_test_setup(test_interrupt_enable, setup),
-	    cmocka_unit_test_setup(test_memory_and_ports, setup),
-	    cmocka_unit_test_setup(test_a20, setup),
-	    cmocka_unit_test_setup(test_keyboard_resets, setup),
-	    cmocka_unit_test_setup(test_port92, setup),
-	    cmocka_unit_test_setup(test_reset_control, setup),
-	    cmocka_unit_test_setup(test_reset_control_is_not_config_address, setup),
-	    cmocka_unit_test_setup(test_post_and_delay, setup),
+		cmocka_unit_test_setup(test_status, setup),
+		cmocka_unit_test_setup(test_linux_probe, setup),
+		cmocka_unit_test_setup(test_absent_devices, setup),
+		cmocka_unit_test_setup(test_interrupt_enable, setup),
+		cmocka_unit_test_setup(test_memory_and_ports, setup),
+		cmocka_unit_test_setup(test_a20, setup),
+		cmocka_unit_test_setup(test_keyboard_resets, setup),
+		cmocka_unit_test_setup(test_port92, setup),
+		cmocka_unit_test_setup(test_reset_control, setup),
+		cmocka_unit_test_setup(test_reset_control_is_not_config_address, setup),
+		cmocka_unit_test_setup(test_post_and_delay, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -375,21 +375,21 @@ static void test_polarity(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_identification),
-	    TEST(test_entries),
-	    TEST(test_access_sizes),
-	    TEST(test_edge),
-	    TEST(test_edge_masked),
-	    TEST(test_level),
-	    TEST(test_level_masked),
-	    TEST(test_shared_vector),
-	    TEST(test_eoi_register),
-	    TEST(test_edge_clears_remote_irr),
-	    TEST(test_nobody_takes_it),
-	    TEST(test_destinations),
-	    TEST(test_extended_destination),
-	    TEST(test_delivery_modes),
-	    TEST(test_polarity),
+		TEST(test_identification),
+		TEST(test_entries),
+		TEST(test_access_sizes),
+		TEST(test_edge),
+		TEST(test_edge_masked),
+		TEST(test_level),
+		TEST(test_level_masked),
+		TEST(test_shared_vector),
+		TEST(test_eoi_register),
+		TEST(test_edge_clears_remote_irr),
+		TEST(test_nobody_takes_it),
+		TEST(test_destinations),
+		TEST(test_extended_destination),
+		TEST(test_delivery_modes),
+		TEST(test_polarity),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,12 +13,12 @@ static struct lapic *const cpu = &rig.lapic[1];
 static void check_reset_registers(struct lapic *lapic)
 {
 	static const uint16_t zero[] = {
-	    LAPIC_TPR, LAPIC_APR,     LAPIC_PPR,      LAPIC_EOI,   LAPIC_RRD,   LAPIC_LDR,
-	    LAPIC_ESR, LAPIC_ICR_LOW, LAPIC_ICR_HIGH, LAPIC_TMICT, LAPIC_TMCCT, LAPIC_TDCR,
+		LAPIC_TPR, LAPIC_APR,     LAPIC_PPR,      LAPIC_EOI,   LAPIC_RRD,   LAPIC_LDR,
+		LAPIC_ESR, LAPIC_ICR_LOW, LAPIC_ICR_HIGH, LAPIC_TMICT, LAPIC_TMCCT, LAPIC_TDCR,
 	};
 	static const uint16_t masked[] = {
-	    LAPIC_LVT_CMCI, LAPIC_LVT_TIMER, LAPIC_LVT_THERMAL,
-	    LAPIC_LVT_PMC,  LAPIC_LVT_LINT1, LAPIC_LVT_ERROR,
+		LAPIC_LVT_CMCI, LAPIC_LVT_TIMER, LAPIC_LVT_THERMAL,
+		LAPIC_LVT_PMC,  LAPIC_LVT_LINT1, LAPIC_LVT_ERROR,
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(zero); i++)
@@ -126,9 +126,10 @@ static void test_base_transitions(void **state)
 			if (states[from] == X2APIC)
 				to_x2apic(cpu);
 			else
-				assert_int_equal(
-				    lapic_base_write(cpu, LAPIC_DEFAULT_BASE | states[from], 39),
-				    0);
+				assert_int_equal(lapic_base_write(cpu,
+								  LAPIC_DEFAULT_BASE | states[from],
+								  39),
+						 0);
 			assert_int_equal(lapic_base_write(cpu, target, 39), is_legal ? 0 : -EPERM);
 			assert_int_equal(cpu->base & 0xc00, is_legal ? states[to] : states[from]);
 		}
@@ -259,26 +260,26 @@ static void test_writable_bits(void **state)
 		uint16_t reg;
 		uint32_t ones, zeros; /* what all ones and then zero leave */
 	} cases[] = {
-	    {LAPIC_ID, 0xff000000, 0},
-	    {LAPIC_VERSION, 0x00060014, 0x00060014},
-	    {LAPIC_TPR, 0xff, 0},
-	    {LAPIC_APR, 0, 0},
-	    {LAPIC_RRD, 0, 0},
-	    {LAPIC_LDR, 0xff000000, 0},
-	    {LAPIC_DFR, 0xffffffff, 0x0fffffff},
-	    {LAPIC_ISR, 0, 0},
-	    {LAPIC_ICR_HIGH, 0xff000000, 0},
-	    {LAPIC_LVT_CMCI, 0x107ff, 0},
-	    {LAPIC_LVT_TIMER, 0x700ff, 0},
-	    {LAPIC_LVT_THERMAL, 0x107ff, 0},
-	    {LAPIC_LVT_PMC, 0x107ff, 0},
-	    {LAPIC_LVT_LINT0, 0x1a7ff, 0},
-	    {LAPIC_LVT_LINT1, 0x1a7ff, 0},
-	    {LAPIC_LVT_ERROR, 0x100ff, 0},
-	    {LAPIC_TMICT, 0xffffffff, 0},
-	    {LAPIC_TMCCT, 0, 0},
-	    {LAPIC_TDCR, 0xb, 0},
-	    {LAPIC_SVR, 0x3ff, 0},
+		{LAPIC_ID, 0xff000000, 0},
+		{LAPIC_VERSION, 0x00060014, 0x00060014},
+		{LAPIC_TPR, 0xff, 0},
+		{LAPIC_APR, 0, 0},
+		{LAPIC_RRD, 0, 0},
+		{LAPIC_LDR, 0xff000000, 0},
+		{LAPIC_DFR, 0xffffffff, 0x0fffffff},
+		{LAPIC_ISR, 0, 0},
+		{LAPIC_ICR_HIGH, 0xff000000, 0},
+		{LAPIC_LVT_CMCI, 0x107ff, 0},
+		{LAPIC_LVT_TIMER, 0x700ff, 0},
+		{LAPIC_LVT_THERMAL, 0x107ff, 0},
+		{LAPIC_LVT_PMC, 0x107ff, 0},
+		{LAPIC_LVT_LINT0, 0x1a7ff, 0},
+		{LAPIC_LVT_LINT1, 0x1a7ff, 0},
+		{LAPIC_LVT_ERROR, 0x100ff, 0},
+		{LAPIC_TMICT, 0xffffffff, 0},
+		{LAPIC_TMCCT, 0, 0},
+		{LAPIC_TDCR, 0xb, 0},
+		{LAPIC_SVR, 0x3ff, 0},
 	};
 
 	(void)state;
@@ -314,8 +315,8 @@ static void test_illegal_register(void **state)
 static void test_x2apic_access(void **state)
 {
 	uint8_t access[256] = {
-	    [0x02] = 1, [0x03] = 1, [0x08] = 3, [0x0a] = 1, [0x0b] = 2, [0x0d] = 1, [0x0f] = 3,
-	    [0x28] = 3, [0x2f] = 3, [0x30] = 3, [0x38] = 3, [0x39] = 1, [0x3e] = 3,
+		[0x02] = 1, [0x03] = 1, [0x08] = 3, [0x0a] = 1, [0x0b] = 2, [0x0d] = 1, [0x0f] = 3,
+		[0x28] = 3, [0x2f] = 3, [0x30] = 3, [0x38] = 3, [0x39] = 1, [0x3e] = 3,
 	};
 	uint64_t value;
 
@@ -343,22 +344,22 @@ static void test_x2apic_reserved_bits(void **state)
 		uint16_t reg;
 		uint64_t ok;
 	} cases[] = {
-	    {LAPIC_TPR, 0xff},
-	    {LAPIC_EOI, 0},
-	    {LAPIC_SVR, 0x3ff},
-	    {LAPIC_ESR, 0},
-	    {LAPIC_LVT_CMCI, 0x117ff},
-	    {LAPIC_LVT_TIMER, 0x710ff},
-	    {LAPIC_LVT_THERMAL, 0x117ff},
-	    {LAPIC_LVT_PMC, 0x117ff},
-	    {LAPIC_LVT_LINT0, 0x1f7ff},
-	    {LAPIC_LVT_LINT1, 0x1f7ff},
-	    {LAPIC_LVT_ERROR, 0x110ff},
-	    {LAPIC_TMICT, 0xffffffff},
-	    {LAPIC_TDCR, 0xb},
-	    {LAPIC_SELF_IPI, 0xff},
-	    /* 'Delivery status' (bit 12) is gone, and ignored. */
-	    {LAPIC_ICR_LOW, 0xffffffff000cdfff},
+		{LAPIC_TPR, 0xff},
+		{LAPIC_EOI, 0},
+		{LAPIC_SVR, 0x3ff},
+		{LAPIC_ESR, 0},
+		{LAPIC_LVT_CMCI, 0x117ff},
+		{LAPIC_LVT_TIMER, 0x710ff},
+		{LAPIC_LVT_THERMAL, 0x117ff},
+		{LAPIC_LVT_PMC, 0x117ff},
+		{LAPIC_LVT_LINT0, 0x1f7ff},
+		{LAPIC_LVT_LINT1, 0x1f7ff},
+		{LAPIC_LVT_ERROR, 0x110ff},
+		{LAPIC_TMICT, 0xffffffff},
+		{LAPIC_TDCR, 0xb},
+		{LAPIC_SELF_IPI, 0xff},
+		/* 'Delivery status' (bit 12) is gone, and ignored. */
+		{LAPIC_ICR_LOW, 0xffffffff000cdfff},
 	};
 
 	(void)state;
@@ -378,12 +379,12 @@ static void test_x2apic_reserved_bits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_power_up),         TEST(test_reset_and_init),
-	    TEST(test_base_transitions), TEST(test_base_bits),
-	    TEST(test_to_x2apic),        TEST(test_x2apic_ldr),
-	    TEST(test_disabled),         TEST(test_software_disabled),
-	    TEST(test_writable_bits),    TEST(test_illegal_register),
-	    TEST(test_x2apic_access),    TEST(test_x2apic_reserved_bits),
+		TEST(test_power_up),         TEST(test_reset_and_init),
+		TEST(test_base_transitions), TEST(test_base_bits),
+		TEST(test_to_x2apic),        TEST(test_x2apic_ldr),
+		TEST(test_disabled),         TEST(test_software_disabled),
+		TEST(test_writable_bits),    TEST(test_illegal_register),
+		TEST(test_x2apic_access),    TEST(test_x2apic_reserved_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,9 +173,9 @@ static void test_shorthands(void **state)
 		uint8_t shorthand;
 		uint32_t set;
 	} cases[] = {
-	    {APIC_TO_SELF, BIT(1)},
-	    {APIC_TO_ALL, ALL},
-	    {APIC_TO_OTHERS, ALL & ~BIT(1)},
+		{APIC_TO_SELF, BIT(1)},
+		{APIC_TO_ALL, ALL},
+		{APIC_TO_OTHERS, ALL & ~BIT(1)},
 	};
 
 	(void)state;
@@ -404,11 +404,21 @@ static void test_msi(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_physical_xapic),    TEST(test_logical_flat),    TEST(test_logical_cluster),
-	    TEST(test_physical_x2apic),   TEST(test_broadcast_mixed), TEST(test_logical_x2apic),
-	    TEST(test_shorthands),        TEST(test_lowest_priority), TEST(test_init_and_startup),
-	    TEST(test_disabled_targets),  TEST(test_dropped_modes),   TEST(test_icr_is_edge),
-	    TEST(test_self_ipi_priority), TEST(test_count_of_takers), TEST(test_msi),
+		TEST(test_physical_xapic),
+		TEST(test_logical_flat),
+		TEST(test_logical_cluster),
+		TEST(test_physical_x2apic),
+		TEST(test_broadcast_mixed),
+		TEST(test_logical_x2apic),
+		TEST(test_shorthands),
+		TEST(test_lowest_priority),
+		TEST(test_init_and_startup),
+		TEST(test_disabled_targets),
+		TEST(test_dropped_modes),
+		TEST(test_icr_is_edge),
+		TEST(test_self_ipi_priority),
+		TEST(test_count_of_takers),
+		TEST(test_msi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

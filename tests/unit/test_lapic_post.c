@@ -140,8 +140,8 @@ static void test_states_may_be_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_nothing_is_lost),
-	    TEST(test_states_may_be_read),
+		TEST(test_nothing_is_lost),
+		TEST(test_states_may_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

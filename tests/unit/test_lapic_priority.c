@@ -280,14 +280,14 @@ static void test_lint(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_ppr),
-	    TEST(test_tpr_holds_back),
-	    TEST(test_nesting),
-	    TEST(test_level_eoi),
-	    TEST(test_priorities_random),
-	    TEST(test_esr),
-	    TEST(test_illegal_vectors),
-	    TEST(test_lint),
+		TEST(test_ppr),
+		TEST(test_tpr_holds_back),
+		TEST(test_nesting),
+		TEST(test_level_eoi),
+		TEST(test_priorities_random),
+		TEST(test_esr),
+		TEST(test_illegal_vectors),
+		TEST(test_lint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -447,20 +447,20 @@ static void test_vector_at_expiry(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_one_shot),
-	    TEST(test_divide),
-	    TEST(test_longest),
-	    TEST(test_exact_at_odd_rates),
-	    TEST(test_periodic),
-	    TEST(test_periodic_does_not_drift),
-	    TEST(test_periodic_late),
-	    TEST(test_periodic_flood),
-	    TEST(test_masked),
-	    TEST(test_overdue_is_not_lost),
-	    TEST(test_change_while_counting),
-	    TEST(test_deadline),
-	    TEST(test_deadline_transitions),
-	    TEST(test_vector_at_expiry),
+		TEST(test_one_shot),
+		TEST(test_divide),
+		TEST(test_longest),
+		TEST(test_exact_at_odd_rates),
+		TEST(test_periodic),
+		TEST(test_periodic_does_not_drift),
+		TEST(test_periodic_late),
+		TEST(test_periodic_flood),
+		TEST(test_masked),
+		TEST(test_overdue_is_not_lost),
+		TEST(test_change_while_counting),
+		TEST(test_deadline),
+		TEST(test_deadline_transitions),
+		TEST(test_vector_at_expiry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

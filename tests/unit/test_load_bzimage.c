@@ -24,22 +24,22 @@ static void reset_file(void)
 {
 	memset(file, 0xee, sizeof(file));
 	*hdr = (struct setup_header){
-	    .setup_sects = 1,
-	    .syssize = KERNEL_LEN / 16,
-	    .boot_flag = 0xaa55,
-	    .jump = 0x6aeb, /* the header ends at 0x26c */
-	    .header = 0x53726448,
-	    .version = 0x020f,
-	    .loadflags = LOADED_HIGH,
-	    .code32_start = 0x100000,
-	    .initrd_addr_max = 0x7fffffff,
-	    .kernel_alignment = 0x200000,
-	    .relocatable_kernel = 1,
-	    .xloadflags = XLF_KERNEL_64,
-	    .cmdline_size = 2047,
-	    .pref_address = 0x200000,
-	    .init_size = 0x100000,
-	    .setup_data = 0x1234,
+		.setup_sects = 1,
+		.syssize = KERNEL_LEN / 16,
+		.boot_flag = 0xaa55,
+		.jump = 0x6aeb, /* the header ends at 0x26c */
+		.header = 0x53726448,
+		.version = 0x020f,
+		.loadflags = LOADED_HIGH,
+		.code32_start = 0x100000,
+		.initrd_addr_max = 0x7fffffff,
+		.kernel_alignment = 0x200000,
+		.relocatable_kernel = 1,
+		.xloadflags = XLF_KERNEL_64,
+		.cmdline_size = 2047,
+		.pref_address = 0x200000,
+		.init_size = 0x100000,
+		.setup_data = 0x1234,
 	};
 	memset(file + SETUP_LEN, 0xc0, KERNEL_LEN);
 }
@@ -333,17 +333,17 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_64_bit_entry),
-	    TEST(test_32_bit_entry),
-	    TEST(test_boot_params),
-	    TEST(test_header_is_copied_as_far_as_it_goes),
-	    TEST(test_initrd),
-	    TEST(test_placement),
-	    TEST(test_truncated),
-	    TEST(test_lying_header),
-	    TEST(test_command_line_length),
-	    TEST(test_modules_are_refused),
-	    TEST(test_mutations),
+		TEST(test_64_bit_entry),
+		TEST(test_32_bit_entry),
+		TEST(test_boot_params),
+		TEST(test_header_is_copied_as_far_as_it_goes),
+		TEST(test_initrd),
+		TEST(test_placement),
+		TEST(test_truncated),
+		TEST(test_lying_header),
+		TEST(test_command_line_length),
+		TEST(test_modules_are_refused),
+		TEST(test_mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,15 +25,16 @@ static void reset_file(void)
 {
 	memset(&file, 0, sizeof(file));
 	file.ehdr = (Elf64_Ehdr){
-	    .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-	    .e_type = ET_EXEC,
-	    .e_machine = EM_X86_64,
-	    .e_version = EV_CURRENT,
-	    .e_entry = 0x200010,
-	    .e_phoff = offsetof(struct file, phdr),
-	    .e_ehsize = sizeof(Elf64_Ehdr),
-	    .e_phentsize = sizeof(Elf64_Phdr),
-	    .e_phnum = 3,
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			    EV_CURRENT},
+		.e_type = ET_EXEC,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_entry = 0x200010,
+		.e_phoff = offsetof(struct file, phdr),
+		.e_ehsize = sizeof(Elf64_Ehdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 3,
 	};
 	file.phdr[0] = (Elf64_Phdr){.p_type = PT_LOAD,
 				    .p_offset = offsetof(struct file, code),
@@ -133,12 +134,13 @@ static void test_foreign(void **state)
 static void test_32_bit_without_pvh(void **state)
 {
 	Elf32_Ehdr small = {
-	    .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB, EV_CURRENT},
-	    .e_type = ET_EXEC,
-	    .e_machine = EM_386,
-	    .e_phoff = sizeof(Elf32_Ehdr),
-	    .e_phentsize = sizeof(Elf32_Phdr),
-	    .e_phnum = 1,
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+			    EV_CURRENT},
+		.e_type = ET_EXEC,
+		.e_machine = EM_386,
+		.e_phoff = sizeof(Elf32_Ehdr),
+		.e_phentsize = sizeof(Elf32_Phdr),
+		.e_phnum = 1,
 	};
 
 	(void)state;
@@ -226,7 +228,7 @@ static void test_too_many_segments(void **state)
 	many.ehdr.e_phoff = offsetof(__typeof__(many), phdr);
 	for (unsigned i = 0; i < 40; i++)
 		many.phdr[i] =
-		    (Elf64_Phdr){.p_type = PT_LOAD, .p_paddr = 0x200000 + i, .p_memsz = 1};
+			(Elf64_Phdr){.p_type = PT_LOAD, .p_paddr = 0x200000 + i, .p_memsz = 1};
 	assert_true(fake_guest_load(&guest, &many, sizeof(many)) < 0);
 	assert_non_null(strstr(guest.error, "more than 32 loadable segments"));
 }
@@ -241,7 +243,7 @@ static void test_mutations(void **state)
 	for (unsigned i = 0; i < 3000; i++) {
 		struct file bad = file;
 		uint64_t size =
-		    fake_random(&seed) % 8 ? sizeof(bad) : fake_random(&seed) % sizeof(bad);
+			fake_random(&seed) % 8 ? sizeof(bad) : fake_random(&seed) % sizeof(bad);
 
 		fake_mutate(&seed, (uint8_t *)&bad, sizeof(bad), offsetof(struct file, code));
 		if (fake_guest_load(&guest, &bad, size)) {
@@ -261,16 +263,16 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_loads),
-	    TEST(test_truncated),
-	    TEST(test_foreign),
-	    TEST(test_32_bit_without_pvh),
-	    TEST(test_lying_headers),
-	    TEST(test_bad_places),
-	    TEST(test_entry_outside),
-	    TEST(test_initrd_and_modules_are_refused),
-	    TEST(test_too_many_segments),
-	    TEST(test_mutations),
+		TEST(test_loads),
+		TEST(test_truncated),
+		TEST(test_foreign),
+		TEST(test_32_bit_without_pvh),
+		TEST(test_lying_headers),
+		TEST(test_bad_places),
+		TEST(test_entry_outside),
+		TEST(test_initrd_and_modules_are_refused),
+		TEST(test_too_many_segments),
+		TEST(test_mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

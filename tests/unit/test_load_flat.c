@@ -263,15 +263,15 @@ static void test_acpi_is_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_mode_64),
-	    TEST(test_mode_32),
-	    TEST(test_mode_real),
-	    TEST(test_bad_places),
-	    TEST(test_what_a_flat_image_cannot_take),
-	    TEST(test_unknown_files),
-	    TEST(test_multiboot_is_recognised_and_refused),
-	    TEST(test_memory_map),
-	    TEST(test_acpi_is_there),
+		TEST(test_mode_64),
+		TEST(test_mode_32),
+		TEST(test_mode_real),
+		TEST(test_bad_places),
+		TEST(test_what_a_flat_image_cannot_take),
+		TEST(test_unknown_files),
+		TEST(test_multiboot_is_recognised_and_refused),
+		TEST(test_memory_map),
+		TEST(test_acpi_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,13 +39,14 @@ static void reset_file(void)
 {
 	memset(&file, 0, sizeof(file));
 	file.ehdr = (Elf64_Ehdr){
-	    .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-	    .e_type = ET_EXEC,
-	    .e_machine = EM_X86_64,
-	    .e_entry = 0xffffffff81000000,
-	    .e_phoff = offsetof(struct file, phdr),
-	    .e_phentsize = sizeof(Elf64_Phdr),
-	    .e_phnum = 2,
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			    EV_CURRENT},
+		.e_type = ET_EXEC,
+		.e_machine = EM_X86_64,
+		.e_entry = 0xffffffff81000000,
+		.e_phoff = offsetof(struct file, phdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 2,
 	};
 	file.phdr[0] = (Elf64_Phdr){.p_type = PT_LOAD,
 				    .p_offset = offsetof(struct file, code),
@@ -209,24 +210,24 @@ static void test_bad_modules(void **state)
 static void test_32_bit_file(void **state)
 {
 	struct file32 small = {
-	    .ehdr = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
-				 EV_CURRENT},
-		     .e_type = ET_EXEC,
-		     .e_machine = EM_386,
-		     .e_phoff = offsetof(struct file32, phdr),
-		     .e_phentsize = sizeof(Elf32_Phdr),
-		     .e_phnum = 2},
-	    .phdr = {{.p_type = PT_NOTE,
-		      .p_offset = offsetof(struct file32, note),
-		      .p_filesz = sizeof(struct note) - 4,
-		      .p_align = 4},
-		     {.p_type = PT_LOAD,
-		      .p_offset = offsetof(struct file32, code),
-		      .p_paddr = 0x200000,
-		      .p_filesz = 0x100,
-		      .p_memsz = 0x200}},
-	    .note = {{4, 4, 18}, "Xen", {0x200000, 0}},
-	    .code = {0xf4},
+		.ehdr = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+				     EV_CURRENT},
+			 .e_type = ET_EXEC,
+			 .e_machine = EM_386,
+			 .e_phoff = offsetof(struct file32, phdr),
+			 .e_phentsize = sizeof(Elf32_Phdr),
+			 .e_phnum = 2},
+		.phdr = {{.p_type = PT_NOTE,
+			  .p_offset = offsetof(struct file32, note),
+			  .p_filesz = sizeof(struct note) - 4,
+			  .p_align = 4},
+			 {.p_type = PT_LOAD,
+			  .p_offset = offsetof(struct file32, code),
+			  .p_paddr = 0x200000,
+			  .p_filesz = 0x100,
+			  .p_memsz = 0x200}},
+		.note = {{4, 4, 18}, "Xen", {0x200000, 0}},
+		.code = {0xf4},
 	};
 
 	(void)state;
@@ -299,7 +300,7 @@ static void test_mutations(void **state)
 	for (unsigned i = 0; i < 5000; i++) {
 		struct file bad = file;
 		uint64_t size =
-		    fake_random(&seed) % 8 ? sizeof(bad) : fake_random(&seed) % sizeof(bad);
+			fake_random(&seed) % 8 ? sizeof(bad) : fake_random(&seed) % sizeof(bad);
 
 		fake_mutate(&seed, (uint8_t *)&bad, sizeof(bad), offsetof(struct file, code));
 		if (fake_guest_load(&guest, &bad, size)) {
@@ -318,9 +319,9 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_entry_state), TEST(test_start_info),           TEST(test_modules),
-	    TEST(test_bad_modules), TEST(test_32_bit_file),          TEST(test_bad_notes),
-	    TEST(test_truncated),   TEST(test_places_of_the_loader), TEST(test_mutations),
+		TEST(test_entry_state), TEST(test_start_info),           TEST(test_modules),
+		TEST(test_bad_modules), TEST(test_32_bit_file),          TEST(test_bad_notes),
+		TEST(test_truncated),   TEST(test_places_of_the_loader), TEST(test_mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,16 +282,16 @@ static void test_lock_has_its_rank(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_level_words_follow_the_prefix),
-	    cmocka_unit_test(test_levels),
-	    cmocka_unit_test(test_raw_is_not_touched),
-	    cmocka_unit_test(test_long_line_is_cut),
-	    cmocka_unit_test(test_limit),
-	    cmocka_unit_test(test_replay),
-	    cmocka_unit_test(test_text_larger_than_the_ring),
-	    cmocka_unit_test(test_threads),
-	    cmocka_unit_test(test_lock_has_its_rank),
-	    cmocka_unit_test(test_panic_mode_never_waits),
+		cmocka_unit_test(test_level_words_follow_the_prefix),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_raw_is_not_touched),
+		cmocka_unit_test(test_long_line_is_cut),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_text_larger_than_the_ring),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_lock_has_its_rank),
+		cmocka_unit_test(test_panic_mode_never_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,10 +78,10 @@ static uint8_t *end(struct build *b)
 }
 
 static const uint8_t fb_rgb[] = {
-    0x00, 0x00, 0x00, 0xfd, 0,    0, 0, 0, /* address */
-    0x00, 0x10, 0,    0,    0x00, 4, 0, 0, /* pitch 4096, width 1024 */
-    0x00, 3,    0,    0,    32,   1, 0, 0, /* height 768, bpp 32, RGB */
-    16,   8,    8,    8,    0,    8,
+	0x00, 0x00, 0x00, 0xfd, 0,    0, 0, 0, /* address */
+	0x00, 0x10, 0,    0,    0x00, 4, 0, 0, /* pitch 4096, width 1024 */
+	0x00, 3,    0,    0,    32,   1, 0, 0, /* height 768, bpp 32, RGB */
+	16,   8,    8,    8,    0,    8,
 };
 
 static struct mb2 mb2;
@@ -363,10 +363,10 @@ static void test_memmap(void **state)
 	/* A PC's map, unsorted; the reserved entry inside RAM wins, wherever it stands; the last
 	 * wraps. */
 	static const struct entry pc[] = {
-	    {0x100000, 0x7ee0000, MB2_MEMORY_AVAILABLE}, {0x400800, 0x1000, MB2_MEMORY_BAD},
-	    {0, 0x9fc00, MB2_MEMORY_AVAILABLE},          {0x9fc00, 0x400, 2},
-	    {0x7fe0000, 0x20000, MB2_MEMORY_ACPI},       {0x5000, 0, MB2_MEMORY_AVAILABLE},
-	    {0xfffffffffffc0000, UINT64_MAX, 2},
+		{0x100000, 0x7ee0000, MB2_MEMORY_AVAILABLE}, {0x400800, 0x1000, MB2_MEMORY_BAD},
+		{0, 0x9fc00, MB2_MEMORY_AVAILABLE},          {0x9fc00, 0x400, 2},
+		{0x7fe0000, 0x20000, MB2_MEMORY_ACPI},       {0x5000, 0, MB2_MEMORY_AVAILABLE},
+		{0xfffffffffffc0000, UINT64_MAX, 2},
 	};
 	static struct memmap map;
 	uint8_t *info = with_mmap(pc, ARRAY_SIZE(pc));
@@ -480,7 +480,7 @@ static void test_random_damage(void **state)
 		broken.len = b.len;
 		for (int n = 1 + rand() % 4; n; n--)
 			broken.bytes[(unsigned)rand() % b.len] =
-			    (uint8_t)(rand() % 2 ? rand() : rand() % 32);
+				(uint8_t)(rand() % 2 ? rand() : rand() % 32);
 		info = copy_of(&broken);
 		if (!mb2_parse(&mb2, info, broken.len)) {
 			accepted++;
@@ -502,17 +502,17 @@ static void test_random_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_everything),
-	    cmocka_unit_test(test_nothing_but_an_end),
-	    cmocka_unit_test(test_structure_is_refused),
-	    cmocka_unit_test(test_tags_are_left_out),
-	    cmocka_unit_test(test_ega_text),
-	    cmocka_unit_test(test_many_modules),
-	    cmocka_unit_test(test_log_is_limited),
-	    cmocka_unit_test(test_memmap),
-	    cmocka_unit_test(test_memmap_too_fragmented),
-	    cmocka_unit_test(test_efi_memmap),
-	    cmocka_unit_test(test_random_damage),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_nothing_but_an_end),
+		cmocka_unit_test(test_structure_is_refused),
+		cmocka_unit_test(test_tags_are_left_out),
+		cmocka_unit_test(test_ega_text),
+		cmocka_unit_test(test_many_modules),
+		cmocka_unit_test(test_log_is_limited),
+		cmocka_unit_test(test_memmap),
+		cmocka_unit_test(test_memmap_too_fragmented),
+		cmocka_unit_test(test_efi_memmap),
+		cmocka_unit_test(test_random_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

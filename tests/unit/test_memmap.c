@@ -63,7 +63,7 @@ static void test_random(void **state)
 
 		len = MIN(len, SPACE - start);
 		assert_int_equal(
-		    is_add ? memmap_add(&map, start, len) : memmap_remove(&map, start, len), 0);
+			is_add ? memmap_add(&map, start, len) : memmap_remove(&map, start, len), 0);
 		memset(is_free + start, is_add, len);
 		check(&map, is_free);
 		check_find(&map, is_free, 1 + (uint64_t)rand() % 30, 1ull << (rand() % 6),
@@ -145,11 +145,11 @@ static void test_find_at_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_random),
-	    cmocka_unit_test(test_refuses),
-	    cmocka_unit_test(test_full),
-	    cmocka_unit_test(test_trim),
-	    cmocka_unit_test(test_find_at_the_end),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_find_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

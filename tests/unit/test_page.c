@@ -301,14 +301,14 @@ static void test_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_empty),
-	    cmocka_unit_test(test_large_blocks),
-	    cmocka_unit_test(test_ranges),
-	    cmocka_unit_test(test_random),
-	    cmocka_unit_test(test_zeroed),
-	    cmocka_unit_test(test_wrong_frees_panic),
-	    cmocka_unit_test(test_wrong_ranges_panic),
-	    cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_large_blocks),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_zeroed),
+		cmocka_unit_test(test_wrong_frees_panic),
+		cmocka_unit_test(test_wrong_ranges_panic),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, arena_create, NULL);

@@ -68,7 +68,7 @@ static int setup(void **state)
 	memset(ram, 0, sizeof(ram));
 	gmem.count = 1;
 	gmem.chunk[0] =
-	    (struct gmem_chunk){.base = GPA(RAM), .len = sizeof(ram), .host = ptr_to_hpa(ram)};
+		(struct gmem_chunk){.base = GPA(RAM), .len = sizeof(ram), .host = ptr_to_hpa(ram)};
 	st = (struct pgwalk_state){.maxphyaddr = 40};
 	return 0;
 }
@@ -449,20 +449,20 @@ static void test_32bit_4m_pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_no_paging, setup),
-	    cmocka_unit_test_setup(test_4level_leaves, setup_4level),
-	    cmocka_unit_test_setup(test_not_present_at_each_level, setup_4level),
-	    cmocka_unit_test_setup(test_reserved_bits_4level, setup_4level),
-	    cmocka_unit_test_setup(test_rights_of_each_level, setup_4level),
-	    cmocka_unit_test_setup(test_smep, setup_4level),
-	    cmocka_unit_test_setup(test_smap, setup_4level),
-	    cmocka_unit_test_setup(test_accessed_and_dirty, setup_4level),
-	    cmocka_unit_test_setup(test_tables_outside_ram, setup_4level),
-	    cmocka_unit_test_setup(test_recursive_tables, setup_4level),
-	    cmocka_unit_test_setup(test_an_entry_that_changes, setup_4level),
-	    cmocka_unit_test_setup(test_pae, setup_pae),
-	    cmocka_unit_test_setup(test_32bit, setup_32),
-	    cmocka_unit_test_setup(test_32bit_4m_pages, setup_32),
+		cmocka_unit_test_setup(test_no_paging, setup),
+		cmocka_unit_test_setup(test_4level_leaves, setup_4level),
+		cmocka_unit_test_setup(test_not_present_at_each_level, setup_4level),
+		cmocka_unit_test_setup(test_reserved_bits_4level, setup_4level),
+		cmocka_unit_test_setup(test_rights_of_each_level, setup_4level),
+		cmocka_unit_test_setup(test_smep, setup_4level),
+		cmocka_unit_test_setup(test_smap, setup_4level),
+		cmocka_unit_test_setup(test_accessed_and_dirty, setup_4level),
+		cmocka_unit_test_setup(test_tables_outside_ram, setup_4level),
+		cmocka_unit_test_setup(test_recursive_tables, setup_4level),
+		cmocka_unit_test_setup(test_an_entry_that_changes, setup_4level),
+		cmocka_unit_test_setup(test_pae, setup_pae),
+		cmocka_unit_test_setup(test_32bit, setup_32),
+		cmocka_unit_test_setup(test_32bit_4m_pages, setup_32),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -362,20 +362,20 @@ static void test_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_masked_until_programmed, setup),
-	    cmocka_unit_test_setup(test_edge_and_eoi, setup),
-	    cmocka_unit_test_setup(test_nesting, setup),
-	    cmocka_unit_test_setup(test_cascade, setup),
-	    cmocka_unit_test_setup(test_special_fully_nested, setup),
-	    cmocka_unit_test_setup(test_level_triggered, setup),
-	    cmocka_unit_test_setup(test_spurious, setup),
-	    cmocka_unit_test_setup(test_mask, setup),
-	    cmocka_unit_test_setup(test_special_mask, setup),
-	    cmocka_unit_test_setup(test_rotation, setup),
-	    cmocka_unit_test_setup(test_automatic_eoi, setup),
-	    cmocka_unit_test_setup(test_poll, setup),
-	    cmocka_unit_test_setup(test_icw1_resets, setup),
-	    cmocka_unit_test_setup(test_ports, setup),
+		cmocka_unit_test_setup(test_masked_until_programmed, setup),
+		cmocka_unit_test_setup(test_edge_and_eoi, setup),
+		cmocka_unit_test_setup(test_nesting, setup),
+		cmocka_unit_test_setup(test_cascade, setup),
+		cmocka_unit_test_setup(test_special_fully_nested, setup),
+		cmocka_unit_test_setup(test_level_triggered, setup),
+		cmocka_unit_test_setup(test_spurious, setup),
+		cmocka_unit_test_setup(test_mask, setup),
+		cmocka_unit_test_setup(test_special_mask, setup),
+		cmocka_unit_test_setup(test_rotation, setup),
+		cmocka_unit_test_setup(test_automatic_eoi, setup),
+		cmocka_unit_test_setup(test_poll, setup),
+		cmocka_unit_test_setup(test_icw1_resets, setup),
+		cmocka_unit_test_setup(test_ports, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,15 @@ static void test_mode3_new_count(void **state)
 	assert_false(out(0));
 	go(400);
 	assert_int_equal(irq.rises, 3);
+
+	go(400); /* just as the low half begins */
+	count(0, 200);
+	go(399);
+	assert_false(out(0));
+	go(1);
+	assert_int_equal(irq.rises, 4);
+	go(200);
+	assert_int_equal(irq.rises, 5);
 }
 
 /* Mode 4: 'OUT will go low for one CLK pulse' N + 1 pulses after the count, once. */
@@ -532,25 +541,25 @@ static void test_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_silent_until_programmed, setup),
-	    cmocka_unit_test_setup(test_mode0, setup),
-	    cmocka_unit_test_setup(test_mode2, setup),
-	    cmocka_unit_test_setup(test_mode2_new_count, setup),
-	    cmocka_unit_test_setup(test_mode3, setup),
-	    cmocka_unit_test_setup(test_mode3_new_count, setup),
-	    cmocka_unit_test_setup(test_mode4, setup),
-	    cmocka_unit_test_setup(test_triggered_modes, setup),
-	    cmocka_unit_test_setup(test_port61, setup),
-	    cmocka_unit_test_setup(test_gate_in_periodic_modes, setup),
-	    cmocka_unit_test_setup(test_read_write_formats, setup),
-	    cmocka_unit_test_setup(test_latch, setup),
-	    cmocka_unit_test_setup(test_read_back, setup),
-	    cmocka_unit_test_setup(test_bcd, setup),
-	    cmocka_unit_test_setup(test_no_drift, setup),
-	    cmocka_unit_test_setup(test_missed_edges_coalesce, setup),
-	    cmocka_unit_test_setup(test_short_period_does_not_flood, setup),
-	    cmocka_unit_test_setup(test_random_access, setup),
-	    cmocka_unit_test_setup(test_ports, setup),
+		cmocka_unit_test_setup(test_silent_until_programmed, setup),
+		cmocka_unit_test_setup(test_mode0, setup),
+		cmocka_unit_test_setup(test_mode2, setup),
+		cmocka_unit_test_setup(test_mode2_new_count, setup),
+		cmocka_unit_test_setup(test_mode3, setup),
+		cmocka_unit_test_setup(test_mode3_new_count, setup),
+		cmocka_unit_test_setup(test_mode4, setup),
+		cmocka_unit_test_setup(test_triggered_modes, setup),
+		cmocka_unit_test_setup(test_port61, setup),
+		cmocka_unit_test_setup(test_gate_in_periodic_modes, setup),
+		cmocka_unit_test_setup(test_read_write_formats, setup),
+		cmocka_unit_test_setup(test_latch, setup),
+		cmocka_unit_test_setup(test_read_back, setup),
+		cmocka_unit_test_setup(test_bcd, setup),
+		cmocka_unit_test_setup(test_no_drift, setup),
+		cmocka_unit_test_setup(test_missed_edges_coalesce, setup),
+		cmocka_unit_test_setup(test_short_period_does_not_flood, setup),
+		cmocka_unit_test_setup(test_random_access, setup),
+		cmocka_unit_test_setup(test_ports, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,9 +147,9 @@ static void test_unterminated_string(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_plain),         cmocka_unit_test(test_lengths),
-	    cmocka_unit_test(test_all_flags),     cmocka_unit_test(test_what_c_leaves_open),
-	    cmocka_unit_test(test_absurd_widths), cmocka_unit_test(test_unterminated_string),
+		cmocka_unit_test(test_plain),         cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_all_flags),     cmocka_unit_test(test_what_c_leaves_open),
+		cmocka_unit_test(test_absurd_widths), cmocka_unit_test(test_unterminated_string),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

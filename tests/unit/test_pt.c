@@ -21,12 +21,12 @@
 #define NX 0x8000000000000000ull
 
 static const struct pt_format host = {
-    .present_mask = P, .table_flags = P | RW, .leaf_large = PS, .has_1g = true};
+	.present_mask = P, .table_flags = P | RW, .leaf_large = PS, .has_1g = true};
 /* EPT: an entry with any of read, write, execute is present. */
 static const struct pt_format ept = {
-    .present_mask = 7, .table_flags = 7, .leaf_large = PS, .has_1g = true};
+	.present_mask = 7, .table_flags = 7, .leaf_large = PS, .has_1g = true};
 static const struct pt_format host_no_1g = {
-    .present_mask = P, .table_flags = P | RW, .leaf_large = PS, .has_1g = false};
+	.present_mask = P, .table_flags = P | RW, .leaf_large = PS, .has_1g = false};
 
 #define ARENA MIB(8)
 
@@ -369,14 +369,14 @@ static void test_for_each_leaf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_largest_leaves, setup),
-	    cmocka_unit_test_setup(test_max_leaf_and_no_1g, setup),
-	    cmocka_unit_test_setup(test_split_keeps_flags, setup),
-	    cmocka_unit_test_setup(test_unmap, setup),
-	    cmocka_unit_test_setup(test_random, setup),
-	    cmocka_unit_test_setup(test_refuses, setup),
-	    cmocka_unit_test_setup(test_no_memory, setup),
-	    cmocka_unit_test_setup(test_for_each_leaf, setup),
+		cmocka_unit_test_setup(test_largest_leaves, setup),
+		cmocka_unit_test_setup(test_max_leaf_and_no_1g, setup),
+		cmocka_unit_test_setup(test_split_keeps_flags, setup),
+		cmocka_unit_test_setup(test_unmap, setup),
+		cmocka_unit_test_setup(test_random, setup),
+		cmocka_unit_test_setup(test_refuses, setup),
+		cmocka_unit_test_setup(test_no_memory, setup),
+		cmocka_unit_test_setup(test_for_each_leaf, setup),
 	};
 
 	return cmocka_run_group_tests(tests, arena_create, arena_free);

@@ -21,7 +21,7 @@ static int setup(void **state)
 	gmem.count = 2;
 	for (uint32_t i = 0; i < 2; i++)
 		gmem.chunk[i] = (struct gmem_chunk){
-		    .base = GPA(0x1000 + i * 0x1000), .len = 4096, .host = ptr_to_hpa(ram[i])};
+			.base = GPA(0x1000 + i * 0x1000), .len = 4096, .host = ptr_to_hpa(ram[i])};
 	return 0;
 }
 
@@ -107,7 +107,7 @@ static void test_where_it_may_lie(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    pvclock_write_time(&gmem, GPA(0x1ff1), &rate_4g, 0x0102030405060708, 9, true), 0);
+		pvclock_write_time(&gmem, GPA(0x1ff1), &rate_4g, 0x0102030405060708, 9, true), 0);
 	assert_int_equal(get(ram[0] + 0xff1, 4) & 1, 0);
 	assert_true(get(ram[0] + 0xff9, 7) == 0x02030405060708);
 	assert_int_equal(ram[1][0], 0x01);
@@ -170,11 +170,11 @@ static void test_no_reader_sees_half(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_time_layout, setup),
-	    cmocka_unit_test_setup(test_version_is_even_and_moves, setup),
-	    cmocka_unit_test_setup(test_wall_layout, setup),
-	    cmocka_unit_test_setup(test_where_it_may_lie, setup),
-	    cmocka_unit_test_setup(test_no_reader_sees_half, setup),
+		cmocka_unit_test_setup(test_time_layout, setup),
+		cmocka_unit_test_setup(test_version_is_even_and_moves, setup),
+		cmocka_unit_test_setup(test_wall_layout, setup),
+		cmocka_unit_test_setup(test_where_it_may_lie, setup),
+		cmocka_unit_test_setup(test_no_reader_sees_half, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,7 @@ static void test_time_formats(void **state)
 	assert_time(TIME(0x00, 0x00, 0x12, 2, 0x01, 0x01, 0x01, 0x20)); /* midnight is 12 AM */
 	go(12 * 3600 * SECOND);
 	assert_int_equal(get(4), 0x92); /* noon is 12 PM */
-	go((100ull * 365 + 25) * 86400 * SECOND);
+	go((100ull * 365 + 24) * 86400 * SECOND);
 	assert_int_equal(get(0x32), 0x21);
 	assert_int_equal(get(9), 0x01);
 	go(32 * 86400ull * SECOND);
@@ -367,18 +367,18 @@ static void test_ports_and_nmi_mask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_calendar, setup),
-	    cmocka_unit_test_setup(test_time_formats, setup),
-	    cmocka_unit_test_setup(test_set_time, setup),
-	    cmocka_unit_test_setup(test_set_bit_keeps_the_phase, setup),
-	    cmocka_unit_test_setup(test_nonsense_time, setup),
-	    cmocka_unit_test_setup(test_update_in_progress, setup),
-	    cmocka_unit_test_setup(test_update_interrupt, setup),
-	    cmocka_unit_test_setup(test_alarm, setup),
-	    cmocka_unit_test_setup(test_alarm_in_12_hour_mode, setup),
-	    cmocka_unit_test_setup(test_periodic, setup),
-	    cmocka_unit_test_setup(test_cmos, setup),
-	    cmocka_unit_test_setup(test_ports_and_nmi_mask, setup),
+		cmocka_unit_test_setup(test_calendar, setup),
+		cmocka_unit_test_setup(test_time_formats, setup),
+		cmocka_unit_test_setup(test_set_time, setup),
+		cmocka_unit_test_setup(test_set_bit_keeps_the_phase, setup),
+		cmocka_unit_test_setup(test_nonsense_time, setup),
+		cmocka_unit_test_setup(test_update_in_progress, setup),
+		cmocka_unit_test_setup(test_update_interrupt, setup),
+		cmocka_unit_test_setup(test_alarm, setup),
+		cmocka_unit_test_setup(test_alarm_in_12_hour_mode, setup),
+		cmocka_unit_test_setup(test_periodic, setup),
+		cmocka_unit_test_setup(test_cmos, setup),
+		cmocka_unit_test_setup(test_ports_and_nmi_mask, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

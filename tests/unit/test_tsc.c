@@ -18,9 +18,9 @@
 
 /* From an emulator's slow clocks to far above any real one. */
 static const uint64_t rates[] = {
-    1,          1000,       3579545,      50000000,         999999999,
-    1000000000, 1000000001, 2399987000,   3600000000ull,    4294967295ull,
-    4294967296, 5800000000, 100000000000, 18446744073709ull};
+	1,          1000,       3579545,      50000000,         999999999,
+	1000000000, 1000000001, 2399987000,   3600000000ull,    4294967295ull,
+	4294967296, 5800000000, 100000000000, 18446744073709ull};
 
 static uint64_t random_u64(void)
 {
@@ -132,9 +132,11 @@ static void test_pvclock_of_1ghz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_mul_div),         cmocka_unit_test(test_whole_seconds_are_exact),
-	    cmocka_unit_test(test_monotonic),       cmocka_unit_test(test_pvclock),
-	    cmocka_unit_test(test_pvclock_of_1ghz),
+		cmocka_unit_test(test_mul_div),
+		cmocka_unit_test(test_whole_seconds_are_exact),
+		cmocka_unit_test(test_monotonic),
+		cmocka_unit_test(test_pvclock),
+		cmocka_unit_test(test_pvclock_of_1ghz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

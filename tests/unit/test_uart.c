@@ -266,6 +266,12 @@ static void test_fifo_switch_clears(void **state)
 	out(UART_IER, UART_IER_RDI);
 	receive("e");
 	assert_true(irq.level); /* the trigger of before was not kept */
+	/* A new trigger level alone clears nothing; nor does an error outlive its byte. */
+	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, UART_LSR_DR);
+	assert_true(uart_receive_break(&uart));
+	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	assert_int_equal(in(UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
 }
 
 /* 'If the FIFO mode data continues to fill the FIFO beyond the trigger level, an overrun error will
@@ -349,7 +355,7 @@ static void test_break_in_fifo(void **state)
 	assert_int_equal(in(UART_RX), 'a');
 	assert_true(irq.level);
 	assert_int_equal(in(UART_LSR), UART_LSR_FIFOE | UART_LSR_THRE | UART_LSR_TEMT |
-					   UART_LSR_DR | UART_LSR_BI | UART_LSR_FE);
+					       UART_LSR_DR | UART_LSR_BI | UART_LSR_FE);
 	assert_false(irq.level);
 	assert_int_equal(in(UART_LSR), UART_LSR_THRE | UART_LSR_TEMT | UART_LSR_DR);
 	assert_int_equal(in(UART_RX), 0);
@@ -403,22 +409,22 @@ static void test_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(test_reset, setup),
-	    cmocka_unit_test_setup(test_transmit_and_divisor_latch, setup),
-	    cmocka_unit_test_setup(test_register_bits, setup),
-	    cmocka_unit_test_setup(test_linux_autoconfig, setup),
-	    cmocka_unit_test_setup(test_linux_thre_test, setup),
-	    cmocka_unit_test_setup(test_thre_interrupt, setup),
-	    cmocka_unit_test_setup(test_receive_without_fifo, setup),
-	    cmocka_unit_test_setup(test_fifo_triggers, setup),
-	    cmocka_unit_test_setup(test_character_timeout, setup),
-	    cmocka_unit_test_setup(test_timeout_starts_when_enabled, setup),
-	    cmocka_unit_test_setup(test_fifo_switch_clears, setup),
-	    cmocka_unit_test_setup(test_overrun_in_loopback, setup),
-	    cmocka_unit_test_setup(test_loopback_modem, setup),
-	    cmocka_unit_test_setup(test_break_in_fifo, setup),
-	    cmocka_unit_test_setup(test_priorities, setup),
-	    cmocka_unit_test_setup(test_ports, setup),
+		cmocka_unit_test_setup(test_reset, setup),
+		cmocka_unit_test_setup(test_transmit_and_divisor_latch, setup),
+		cmocka_unit_test_setup(test_register_bits, setup),
+		cmocka_unit_test_setup(test_linux_autoconfig, setup),
+		cmocka_unit_test_setup(test_linux_thre_test, setup),
+		cmocka_unit_test_setup(test_thre_interrupt, setup),
+		cmocka_unit_test_setup(test_receive_without_fifo, setup),
+		cmocka_unit_test_setup(test_fifo_triggers, setup),
+		cmocka_unit_test_setup(test_character_timeout, setup),
+		cmocka_unit_test_setup(test_timeout_starts_when_enabled, setup),
+		cmocka_unit_test_setup(test_fifo_switch_clears, setup),
+		cmocka_unit_test_setup(test_overrun_in_loopback, setup),
+		cmocka_unit_test_setup(test_loopback_modem, setup),
+		cmocka_unit_test_setup(test_break_in_fifo, setup),
+		cmocka_unit_test_setup(test_priorities, setup),
+		cmocka_unit_test_setup(test_ports, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

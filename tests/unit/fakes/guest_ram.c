@@ -17,8 +17,8 @@ void fake_guest_init(struct fake_guest *guest, uint64_t mem)
 		uint8_t *host = malloc(len);
 
 		memset(host, 0xa5, len);
-		guest->gmem.chunk[guest->gmem.count++] =
-		    (struct gmem_chunk){.base = GPA(cut[i]), .len = len, .host = ptr_to_hpa(host)};
+		guest->gmem.chunk[guest->gmem.count++] = (struct gmem_chunk){
+			.base = GPA(cut[i]), .len = len, .host = ptr_to_hpa(host)};
 	}
 	guest->shape = (struct guest_shape){.vcpus = 1, .tsc_hz = 1000000000, .low_end = mem};
 	guest->config = (struct vm_config){.name = "test",

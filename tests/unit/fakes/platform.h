@@ -1,5 +1,5 @@
-/* A platform for the device models' unit tests: time stands still until the test moves it, and whatever a
- * model tells the outside is recorded. */
+/* A platform for the device models' unit tests: time stands still until the test moves it, and
+ * whatever a model tells the outside is recorded. */
 #ifndef FAKES_PLATFORM_H
 #define FAKES_PLATFORM_H
 
