@@ -117,6 +117,9 @@ static void set_lvt(struct lapic *lapic, enum lapic_lvt entry, uint32_t value)
 		lapic_timer_set_lvt(lapic, value);
 	else
 		lapic->lvt[entry] = value;
+	/* LINT0 is a level: what the 8259s have asserted meanwhile comes when it is let through. */
+	if (entry == LVT_LINT0 && lapic_is_extint_open(lapic))
+		lapic_signal_self(lapic, VCPU_SIGNAL_EVENT);
 }
 
 static void set_svr(struct lapic *lapic, uint32_t value)

@@ -224,6 +224,22 @@ static void test_disabled(void **state)
 }
 
 /* 'Local APIC State After It Has Been Software Disabled'. */
+/* The 8259s' INT is a level at LINT0: one that was asserted while the entry was masked comes when
+ * the entry is unmasked as ExtINT, so the vCPU must look again. */
+static void test_lint0_unmasked(void **state)
+{
+	uint32_t before = fake_platform_signals(&rig.fake, cpu->vcpu, VCPU_SIGNAL_EVENT);
+
+	(void)state;
+	lapic_mmio_write(cpu, LAPIC_LVT_LINT0, MASKED | 0x700);
+	assert_false(lapic_is_extint_open(cpu));
+	assert_int_equal(fake_platform_signals(&rig.fake, cpu->vcpu, VCPU_SIGNAL_EVENT), before);
+	lapic_mmio_write(cpu, LAPIC_LVT_LINT0, 0x700);
+	assert_true(lapic_is_extint_open(cpu));
+	assert_int_equal(fake_platform_signals(&rig.fake, cpu->vcpu, VCPU_SIGNAL_EVENT),
+			 before + 1);
+}
+
 static void test_software_disabled(void **state)
 {
 	(void)state;
@@ -379,12 +395,19 @@ static void test_x2apic_reserved_bits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_power_up),         TEST(test_reset_and_init),
-		TEST(test_base_transitions), TEST(test_base_bits),
-		TEST(test_to_x2apic),        TEST(test_x2apic_ldr),
-		TEST(test_disabled),         TEST(test_software_disabled),
-		TEST(test_writable_bits),    TEST(test_illegal_register),
-		TEST(test_x2apic_access),    TEST(test_x2apic_reserved_bits),
+		TEST(test_power_up),
+		TEST(test_reset_and_init),
+		TEST(test_base_transitions),
+		TEST(test_base_bits),
+		TEST(test_to_x2apic),
+		TEST(test_x2apic_ldr),
+		TEST(test_disabled),
+		TEST(test_software_disabled),
+		TEST(test_lint0_unmasked),
+		TEST(test_writable_bits),
+		TEST(test_illegal_register),
+		TEST(test_x2apic_access),
+		TEST(test_x2apic_reserved_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
