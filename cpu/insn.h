@@ -269,5 +269,35 @@ static inline int wrmsr_fixup(uint32_t msr, uint64_t value)
 	return error;
 }
 
+/* Where LIDT put the IDT. */
+static inline void sidt(struct descriptor_pointer *p)
+{
+	__asm__ volatile("sidt %0" : "=m"(*p));
+}
+
+/* All components of XCR0. XSAVEOPT leaves out what is unchanged since this area's XRSTOR. `area` is
+ * 64-byte aligned. */
+static inline void xsave(void *area)
+{
+	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+static inline void xsaveopt(void *area)
+{
+	__asm__ volatile("xsaveopt64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+static inline void xrstor(const void *area)
+{
+	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+/* Clears what MDS-affected CPUs buffer, where the microcode says MD_CLEAR; `selector` names a
+ * writable data segment. */
+static inline void verw(uint16_t selector)
+{
+	__asm__ volatile("verw %0" : : "m"(selector) : "cc");
+}
+
 #endif /* __STDC_HOSTED__ */
 #endif

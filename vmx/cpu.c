@@ -28,19 +28,11 @@ static struct vmx_pcpu pcpus[MAX_PCPUS];
 void vmx_insn_failed(const char *insn, uint64_t operand)
 {
 	struct vmx_pcpu *p = this_vmx();
-	uint64_t error = 0;
-	bool has_error = false;
+	/* VMfailValid leaves the number in the current VMCS. */
+	int64_t error = p && p->current ? vmread_or_minus_1(VM_INSTRUCTION_ERROR) : -1;
 
-	/* VMfailValid leaves the number in the current VMCS; asking when there is none fails again.
-	 */
-	if (p && p->current) {
-		__asm__ volatile("vmread %2, %0; seta %1"
-				 : "=r"(error), "=qm"(has_error)
-				 : "r"((uint64_t)VM_INSTRUCTION_ERROR)
-				 : "cc");
-	}
-	panic("%s 0x%lx failed: VM-instruction error %ld%s", insn, operand,
-	      has_error ? (long)error : -1, has_error ? "" : " (VMfailInvalid: no current VMCS)");
+	panic("%s 0x%lx failed: VM-instruction error %ld%s", insn, operand, error,
+	      error < 0 ? " (VMfailInvalid: no current VMCS)" : "");
 }
 
 /* IA32_FEATURE_CONTROL: the firmware's lock. Unlocked, it is ours to set. */

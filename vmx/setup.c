@@ -27,12 +27,9 @@ void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
 
 void vmx_setup_host_state(void)
 {
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __packed idtr;
+	struct descriptor_pointer idtr;
 
-	__asm__ volatile("sidt %0" : "=m"(idtr));
+	sidt(&idtr);
 	vmwrite(HOST_IDTR_BASE, idtr.base);
 	vmwrite(HOST_GDTR_BASE, desc_gdt_base());
 	vmwrite(HOST_TR_BASE, desc_tss_base());

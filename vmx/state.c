@@ -2,6 +2,7 @@
  * XSAVE area. The hypervisor uses none of it (-mgeneral-regs-only, no SYSCALL, no breakpoints), so
  * it stays in the CPU across exits and is swapped between vCPUs only, and each register is
  * rewritten only when the next vCPU needs another value. */
+#include "cpu/desc.h"
 #include "cpu/insn.h"
 #include "cpu/msr.h"
 #include "lib/errno.h"
@@ -113,15 +114,6 @@ static void set_xcr0(struct vmx_pcpu *p, uint64_t xcr0)
 	}
 }
 
-static void xsave(void *area)
-{
-	/* XSAVEOPT leaves out what is unchanged since this area's XRSTOR; both write the header. */
-	if (vmx_machine.has_xsaveopt)
-		__asm__ volatile("xsaveopt64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
-	else
-		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
-}
-
 void vmx_state_save(struct vmx_vcpu *v)
 {
 	struct vmx_pcpu *p = this_vmx();
@@ -129,7 +121,10 @@ void vmx_state_save(struct vmx_vcpu *v)
 	/* All components, whatever the guest has enabled just now: what it has switched off keeps
 	 * its contents, for it and never for the next guest. */
 	set_xcr0(p, vmx_machine.xcr0);
-	xsave(v->xsave);
+	if (vmx_machine.has_xsaveopt)
+		xsaveopt(v->xsave);
+	else
+		xsave(v->xsave);
 	v->msr[SWITCHED_KERNEL_GS_BASE] = rdmsr(MSR_IA32_KERNEL_GS_BASE);
 	p->msr[SWITCHED_KERNEL_GS_BASE] = v->msr[SWITCHED_KERNEL_GS_BASE];
 	p->dr[0] = v->dr[0] = read_dr0();
@@ -159,7 +154,7 @@ void vmx_state_load(struct vmx_vcpu *v)
 	struct vmx_pcpu *p = this_vmx();
 
 	set_xcr0(p, vmx_machine.xcr0);
-	__asm__ volatile("xrstor64 (%0)" : : "r"(v->xsave), "a"(~0u), "d"(~0u) : "memory");
+	xrstor(v->xsave);
 	set_xcr0(p, v->vcpu.xcr0);
 	for (unsigned i = 0; i < SWITCHED_MSRS; i++) {
 		if (p->msr[i] != v->msr[i]) {
@@ -207,10 +202,8 @@ void vmx_state_reset(struct vmx_vcpu *v, bool is_init)
 
 void vmx_before_entry_mitigations(void)
 {
-	static const uint16_t ds = 0x10; /* the host's data segment: VERW wants a writable one */
-
 	if (vmx_machine.has_l1d_flush)
 		wrmsr(MSR_IA32_FLUSH_CMD, 1);
 	else if (vmx_machine.has_md_clear)
-		__asm__ volatile("verw %0" : : "m"(ds) : "cc");
+		verw(SEL_DATA);
 }

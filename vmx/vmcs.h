@@ -204,7 +204,8 @@ enum intr_type {
 #define EPT_VIOLATION_WRITE        (1u << 1)
 #define EPT_VIOLATION_FETCH        (1u << 2)
 #define EPT_VIOLATION_LINEAR_VALID (1u << 7)
-#define EPT_VIOLATION_TRANSLATED   (1u << 8) /* the access itself, not a walk of the guest's tables \
-					      */
+#define EPT_VIOLATION_TRANSLATED                                                                   \
+	(1u << 8) /* the access itself, not a walk of the guest's tables                           \
+		   */
 
 #endif

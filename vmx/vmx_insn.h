@@ -53,6 +53,21 @@ failed:
 	vmx_insn_failed("VMREAD", field);
 }
 
+/* For the report of a failure: the field's value, or -1 when that VMREAD fails too. */
+static inline int64_t vmread_or_minus_1(enum vmcs_field field)
+{
+	uint64_t value;
+
+	__asm__ goto volatile("vmread %1, %0; jbe %l[failed]"
+			      : "=r"(value)
+			      : "r"((uint64_t)field)
+			      : "cc"
+			      : failed);
+	return (int64_t)value;
+failed:
+	return -1;
+}
+
 static inline void vmwrite(enum vmcs_field field, uint64_t value)
 {
 	vmx_assert_current();
