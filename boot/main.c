@@ -16,6 +16,8 @@
 #include "drivers/vgatext.h"
 #include "lib/log.h"
 #include "lib/printf.h"
+#include "lib/string.h"
+#include "loader/words.h"
 #include "mm/hostmap.h"
 #include "mm/page.h"
 #include "mm/space.h"
@@ -57,6 +59,16 @@ static void end_after_panic(void)
 
 /* False when the machine cannot be started with what the boot loader gave; boot.mb2 is empty then.
  */
+/* The strings lie in the boot loader's structure, which is ours now and writable. */
+static void unescape_strings(struct mb2 *mb2)
+{
+	if (strncmp(mb2->loader_name, "GRUB", 4))
+		return;
+	words_unescape((char *)(uintptr_t)mb2->cmdline);
+	for (uint32_t i = 0; i < mb2->module_count; i++)
+		words_unescape((char *)(uintptr_t)mb2->module[i].string);
+}
+
 static bool read_boot_information(uint32_t magic, uint32_t info)
 {
 	struct mb2 *mb2 = &boot.mb2;
@@ -68,6 +80,7 @@ static bool read_boot_information(uint32_t magic, uint32_t info)
 		is_good = !mb2_parse(mb2, hpa_to_ptr(HPA(info)), GIB(4) - info);
 	if (!is_good)
 		*mb2 = (struct mb2){.cmdline = "", .loader_name = ""};
+	unescape_strings(mb2);
 	for (uint32_t i = 0; i < mb2->module_count; i++)
 		boot.module[i] = (struct boot_module){
 			.cmdline = mb2->module[i].string,

@@ -111,6 +111,18 @@ const char *words_skip_file_name(const char *text)
 	return text;
 }
 
+void words_unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		if (*text == '\\' && (text[1] == '\\' || is_quote(text[1])))
+			text++;
+		*to++ = *text;
+	}
+	*to = '\0';
+}
+
 static bool parse_value(const struct word_rule *rule, struct span value, uint64_t *out)
 {
 	switch (rule->kind) {

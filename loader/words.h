@@ -38,6 +38,10 @@ enum word_status word_next(const char **cursor, struct word *word);
  * pass it, some do not. */
 const char *words_skip_file_name(const char *text);
 
+/* GRUB 2 puts a backslash before each \\, ' and " of the strings that it hands over: takes them out
+ * again, in place. Once a string, before anything else reads it. */
+void words_unescape(char *text);
+
 struct word_choice {
 	const char *name;
 	uint64_t value;

@@ -10,6 +10,7 @@
 #include "fakes/guest_ram.h"
 #include "lib/log.h"
 #include "loader/config.h"
+#include "loader/words.h"
 
 static struct config config;
 static struct boot_module modules[200];
@@ -462,9 +463,35 @@ static void test_mutations(void **state)
 	}
 }
 
+/* GRUB 2.06, grub_create_loader_cmdline: '\\', '\'' and '"' get a backslash in front. */
+static void test_unescape(void **state)
+{
+	const struct {
+		const char *from, *to;
+	} cases[] = {
+		{"", ""},
+		{"vm=a kernel", "vm=a kernel"},
+		{"a \\\"b c\\\" d", "a \"b c\" d"},
+		{"\\'x\\'", "'x'"},
+		{"back\\\\slash", "back\\slash"},
+		{"\\\\\\\"", "\\\""},
+		{"no\\escape \\", "no\\escape \\"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[64];
+
+		strcpy(text, cases[i].from);
+		words_unescape(text);
+		assert_string_equal(text, cases[i].to);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unescape),
 		cmocka_unit_test(test_all_words),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_file_name_in_front_is_tolerated),
