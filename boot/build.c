@@ -55,6 +55,7 @@ static void set_entry(struct vm *vm, const struct guest_entry *entry)
 		.ds = entry->ds,
 	};
 
+	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.gpr[GPR_RAX] = entry->rax;
 	vcpu->regs.gpr[GPR_RBX] = entry->rbx;
 	vcpu->regs.gpr[GPR_RSI] = entry->rsi;

@@ -55,6 +55,15 @@ static inline struct cpuid_regs cpuid_lookup(const struct cpuid_table *table, ui
 	return cpuid_lookup_slow(table, leaf, subleaf);
 }
 
+/* The same where the fast path answers, by reference; NULL elsewhere. */
+static inline const struct cpuid_regs *cpuid_find_plain(const struct cpuid_table *table,
+							uint32_t leaf)
+{
+	if (likely(leaf <= table->basic_max && !(table->has_sub >> leaf & 1)))
+		return &table->basic[leaf];
+	return NULL;
+}
+
 /* The parts that follow the vCPU's state: CR4.OSXSAVE, CR4.PKE, XCR0 (sizes in leaf 0xD),
  * IA32_APIC_BASE's enable bit. The owner calls them when the state changes. */
 void cpuid_update_osxsave(struct cpuid_table *table, bool cr4_osxsave);

@@ -37,8 +37,8 @@ struct vcpu_regs {
 
 struct vcpu_exit_log {
 	uint32_t reason;
-	uint32_t info; /* reason-specific: CPUID leaf, port, MSR */
-	uint64_t rip;  /* 0 where the exit did not need it */
+	uint32_t info; /* reason-specific: the port */
+	uint64_t rip;  /* of the last exit that was skipped in this place: see vcpu_arch_report */
 };
 
 #define VCPU_MTRR_COUNT (11 + 16 + 1) /* fixed ranges, 8 variable pairs, default type */
@@ -73,10 +73,23 @@ struct vcpu {
 	/* (o) */
 	uint64_t injections;
 	uint64_t polls;
-	uint32_t exit_log_next;
+	uint32_t exit_log_at; /* byte offset of the newest in: */
 	struct vcpu_exit_log exit_log[VCPU_EXIT_LOG];
 	struct cpuid_table cpuid;
 };
+
+/* The log of exits: four instructions an exit. */
+static inline struct vcpu_exit_log *vcpu_last_exit(struct vcpu *vcpu)
+{
+	return (struct vcpu_exit_log *)(void *)((char *)vcpu->exit_log + vcpu->exit_log_at);
+}
+
+static inline void vcpu_log_exit(struct vcpu *vcpu, uint32_t reason)
+{
+	vcpu->exit_log_at = (vcpu->exit_log_at + (uint32_t)sizeof(struct vcpu_exit_log)) &
+			    (uint32_t)(sizeof(vcpu->exit_log) - 1);
+	vcpu_last_exit(vcpu)->reason = reason;
+}
 
 /* Sets the request bits and makes the vCPU look. Any pCPU, the VM's lock may be held. */
 void vcpu_request(struct vcpu *vcpu, uint32_t bits);

@@ -35,6 +35,10 @@ typedef struct {
 
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/* Makes the compiler forget how it came by a variable: it keeps it in a register and does not
+ * compute it anew from where it came. For hot paths only. */
+#define hide_origin(var) __asm__("" : "+r"(var))
+
 /* `n` must be a power of two. */
 #define ALIGN_UP(x, n)   (((x) + ((n)-1)) & ~((n)-1))
 #define ALIGN_DOWN(x, n) ((x) & ~((n)-1))

@@ -14,6 +14,7 @@ static bool is_current(const struct vmx_vcpu *v)
 static const uint16_t reg_field[] = {
 	[VCPU_RIP] = GUEST_RIP,
 	[VCPU_RSP] = GUEST_RSP,
+	[VCPU_RFLAGS] = GUEST_RFLAGS,
 	[VCPU_CR3] = GUEST_CR3,
 	[VCPU_EFER] = GUEST_IA32_EFER,
 	[VCPU_DR7] = GUEST_DR7,
@@ -43,8 +44,6 @@ uint64_t vcpu_arch_get(struct vcpu *vcpu, enum vcpu_reg reg)
 
 	ASSERT(is_current(v));
 	switch (reg) {
-	case VCPU_RFLAGS:
-		return vmx_rflags(v);
 	case VCPU_CR0: {
 		uint64_t mask = vmread(CR0_GUEST_HOST_MASK);
 
@@ -77,11 +76,6 @@ void vcpu_arch_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
 
 	ASSERT(is_current(v));
 	switch (reg) {
-	case VCPU_RFLAGS:
-		vmwrite(GUEST_RFLAGS, value);
-		v->rflags = value;
-		v->has_rflags = true;
-		break;
 	case VCPU_CR0:
 		vmx_set_guest_cr0(value);
 		break;
@@ -174,7 +168,7 @@ void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_erro
 	if (!(vmread(GUEST_CR0) & CR0_PE))
 		has_error = false;
 	/* A fault sets RF in the saved flags, so that a code breakpoint does not fire twice. */
-	vcpu_arch_set(vcpu, VCPU_RFLAGS, vmx_rflags(v) | BIT(16));
+	vcpu_arch_set(vcpu, VCPU_RFLAGS, vmread(GUEST_RFLAGS) | BIT(16));
 	vmx_inject(v,
 		   vector | INTR_TYPE_HARDWARE_EXCEPTION | (has_error ? INTR_INFO_ERROR_CODE : 0),
 		   error, 0);

@@ -1,23 +1,17 @@
-/* VM entry and exit: one ordinary function of C's calling convention.
+/* VM entry and exit: one function, called by vmx_enter (vmx/vmx_insn.h), whose caller loses all registers
+ * but RSP and RBP.
  *
- * int vmx_enter(struct vmx_vcpu *v (rdi), bool launched (esi))
- *
- * Interrupts are off. The guest's general registers but RSP are loaded from and stored to *v. 0 after a VM
- * exit; 1 when VMLAUNCH or VMRESUME failed (VM_INSTRUCTION_ERROR says why). After an exit the registers that
- * C does not restore are cleared, so that no guest value is speculated on. */
+ * RDI: struct vmx_vcpu *v. Interrupts are off. The guest's general registers but RSP are loaded from and
+ * stored to *v. CF: clear after a VM exit; set when VMLAUNCH or VMRESUME failed (VM_INSTRUCTION_ERROR says why).
+ * After an exit every register that held a guest value is cleared, so that none is speculated on. */
 #include "offsets.h"
 
 	.text
 	.balign 64
-	.globl vmx_enter
-	.type vmx_enter, @function
-vmx_enter:
-	pushq	%rbx
+	.globl vmx_enter_guest
+	.type vmx_enter_guest, @function
+vmx_enter_guest:
 	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
 	pushq	%rdi
 	cmpq	VCPU_HOST_RSP(%rdi), %rsp
 	je	1f
@@ -25,7 +19,7 @@ vmx_enter:
 	movl	$FIELD_HOST_RSP, %eax
 	vmwrite	%rsp, %rax
 	jbe	.Lfailed
-1:	testb	%sil, %sil		/* no MOV below changes ZF */
+1:	cmpb	$0, VCPU_LAUNCHED(%rdi)	/* no MOV below changes ZF */
 	movq	VCPU_RAX(%rdi), %rax
 	movq	VCPU_RCX(%rdi), %rcx
 	movq	VCPU_RDX(%rdi), %rdx
@@ -47,8 +41,9 @@ vmx_enter:
 2:	vmlaunch
 .Lfailed:
 	popq	%rdi
-	movl	$1, %eax
-	jmp	.Lclear
+	popq	%rbp
+	stc				/* nothing was lost but what the caller gives up anyway */
+	ret
 
 	.balign 64
 	.globl vmx_exit_entry
@@ -71,23 +66,21 @@ vmx_exit_entry:				/* HOST_RIP */
 	movq	%r14, VCPU_R14(%rdi)
 	movq	%r15, VCPU_R15(%rdi)
 	popq	%rdi
+	popq	%rbp
 	xorl	%eax, %eax
-.Lclear:
+	xorl	%ebx, %ebx
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx
 	xorl	%esi, %esi
-	xorl	%edi, %edi
 	xorl	%r8d, %r8d
 	xorl	%r9d, %r9d
 	xorl	%r10d, %r10d
 	xorl	%r11d, %r11d
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
+	xorl	%r12d, %r12d
+	xorl	%r13d, %r13d
+	xorl	%r14d, %r14d
+	xorl	%r15d, %r15d		/* XOR clears CF */
 	ret
-	.size vmx_enter, . - vmx_enter
+	.size vmx_enter_guest, . - vmx_enter_guest
 
 	.section .note.GNU-stack, "", @progbits

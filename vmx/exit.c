@@ -7,27 +7,21 @@
 #include "lib/printf.h"
 #include "vmx/vmx.h"
 
-#define RFLAGS_TF BIT(8)
+#define PENDING_DEBUG_BS BIT(14)
 
 /* Exceptions that handlers raise. */
 enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_AC = 17 };
 
-/* Past an instruction of `length` bytes: the only place where RIP advances. Ends blocking by STI
- * and MOV SS, which lasts one instruction, and lets a single-step trap come that the instruction
- * would have had
- * ('Single-Stepping'). */
-void vmx_advance_rip(struct vmx_vcpu *v, uint64_t length)
+void vmx_end_shadow(uint64_t blocking)
 {
-	uint64_t rip = vmread(GUEST_RIP), blocking = vmread(GUEST_INTERRUPTIBILITY_STATE);
+	vmwrite(GUEST_INTERRUPTIBILITY_STATE,
+		blocking & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+}
 
-	v->vcpu.exit_log[(v->vcpu.exit_log_next - 1) % VCPU_EXIT_LOG].rip = rip;
-	vmwrite(GUEST_RIP, rip + length);
-	if (unlikely(blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)))
-		vmwrite(GUEST_INTERRUPTIBILITY_STATE,
-			blocking & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-	if (unlikely(vmx_rflags(v) & RFLAGS_TF))
-		vmwrite(GUEST_PENDING_DEBUG_EXCEPTIONS,
-			vmread(GUEST_PENDING_DEBUG_EXCEPTIONS) | BIT(14));
+void vmx_pend_single_step(void)
+{
+	vmwrite(GUEST_PENDING_DEBUG_EXCEPTIONS,
+		vmread(GUEST_PENDING_DEBUG_EXCEPTIONS) | PENDING_DEBUG_BS);
 }
 
 enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...)
@@ -75,7 +69,7 @@ static enum exit_verdict handle_unexpected(struct vmx_vcpu *v)
 {
 	return vmx_end_vm(
 		v, "exit '%s', which the guest should not be able to cause; qualification 0x%lx",
-		vcpu_arch_exit_name(v->exit_reason & 0xffff), vmread(EXIT_QUALIFICATION));
+		vcpu_arch_exit_name(vcpu_last_exit(&v->vcpu)->reason), vmread(EXIT_QUALIFICATION));
 }
 
 /* #DB and #AC: intercepted against endless delivery, given to the guest once. */
@@ -134,17 +128,30 @@ static enum exit_verdict handle_preemption_timer(struct vmx_vcpu *v)
 	return EXIT_RESUME;
 }
 
-static enum exit_verdict handle_cpuid(struct vmx_vcpu *v)
+static inline enum exit_verdict answer_cpuid(uint64_t *gpr, const struct cpuid_regs *r)
+{
+	gpr[GPR_RAX] = r->eax;
+	gpr[GPR_RBX] = r->ebx;
+	gpr[GPR_RCX] = r->ecx;
+	gpr[GPR_RDX] = r->edx;
+	return EXIT_SKIP;
+}
+
+static __attribute__((noinline)) enum exit_verdict handle_other_cpuid(struct vmx_vcpu *v)
 {
 	uint64_t *gpr = v->vcpu.regs.gpr;
 	struct cpuid_regs r =
-		cpuid_lookup(&v->vcpu.cpuid, (uint32_t)gpr[GPR_RAX], (uint32_t)gpr[GPR_RCX]);
+		cpuid_lookup_slow(&v->vcpu.cpuid, (uint32_t)gpr[GPR_RAX], (uint32_t)gpr[GPR_RCX]);
 
-	gpr[GPR_RAX] = r.eax;
-	gpr[GPR_RBX] = r.ebx;
-	gpr[GPR_RCX] = r.ecx;
-	gpr[GPR_RDX] = r.edx;
-	return EXIT_SKIP;
+	return answer_cpuid(gpr, &r);
+}
+
+static enum exit_verdict handle_cpuid(struct vmx_vcpu *v)
+{
+	uint64_t *gpr = v->vcpu.regs.gpr;
+	const struct cpuid_regs *r = cpuid_find_plain(&v->vcpu.cpuid, (uint32_t)gpr[GPR_RAX]);
+
+	return r ? answer_cpuid(gpr, r) : handle_other_cpuid(v);
 }
 
 static enum exit_verdict handle_hlt(struct vmx_vcpu *v)
@@ -189,10 +196,13 @@ static enum exit_verdict handle_ept_misconfiguration(struct vmx_vcpu *v)
 #define ROW(number, sdm_name, handler) [number] = {.name = (sdm_name), .handle = (handler)}
 /* Reasons that can interrupt the delivery of an event. */
 #define ROW_V(number, sdm_name, handler)                                                           \
-	[number] = {.name = (sdm_name), .handle = (handler), .may_interrupt_delivery = true}
+	[number] = {.name = (sdm_name), .handle = (handler), .is_marked = true}
 
 const struct exit_row vmx_exit_table[EXIT_REASONS] = {
-	ROW_V(EXIT_REASON_EXCEPTION_NMI, "exception or NMI", handle_exception),
+	[EXIT_REASON_EXCEPTION_NMI] = {.name = "exception or NMI",
+				       .handle = handle_exception,
+				       .is_marked = true,
+				       .may_be_host_event = true},
 	ROW_V(EXIT_REASON_EXTERNAL_INTERRUPT, "external interrupt", handle_nothing),
 	ROW_V(EXIT_REASON_TRIPLE_FAULT, "triple fault", handle_triple_fault),
 	ROW_V(EXIT_REASON_INIT_SIGNAL, "INIT signal", handle_unexpected),

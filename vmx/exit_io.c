@@ -35,7 +35,7 @@ enum exit_verdict vmx_handle_io(struct vmx_vcpu *v)
 	uint16_t port = (uint16_t)(qualification >> 16);
 	uint64_t *rax = &v->vcpu.regs.gpr[GPR_RAX];
 
-	v->vcpu.exit_log[(v->vcpu.exit_log_next - 1) % VCPU_EXIT_LOG].info = port;
+	vcpu_last_exit(&v->vcpu)->info = port;
 	if (unlikely(qualification & QUALIFICATION_STRING))
 		return vmx_emulate(v, "string I/O");
 	if (!(qualification & QUALIFICATION_IN)) {

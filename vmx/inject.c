@@ -70,7 +70,7 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, false);
 		return;
 	}
-	is_open = !v->has_injection && (vmx_rflags(v) & RFLAGS_IF) &&
+	is_open = !v->has_injection && (vmread(GUEST_RFLAGS) & RFLAGS_IF) &&
 		  !(vmread(GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 	if (is_open) {
 		int vector = platform_take_interrupt(vcpu);

@@ -25,7 +25,7 @@ static uint32_t run(struct vmx_vcpu *v)
 		irq_disable();
 		vmwrite(PREEMPTION_TIMER_VALUE, bound);
 		apic_timer_arm(rdtsc() + ns_to_tsc(tsc, INTERRUPT_AFTER_NS));
-		if (vmx_enter(v, v->loaded.launched))
+		if (vmx_enter(v))
 			vmx_insn_failed("VMLAUNCH of the probe guest", v->loaded.vmcs.v);
 		v->loaded.launched = true;
 		reason = (uint32_t)vmread(EXIT_REASON);

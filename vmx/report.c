@@ -9,7 +9,6 @@
 
 #define CODE_BYTES  16
 #define STACK_WORDS 8
-#define LAST_EXITS  16
 
 static void report_registers(struct vmx_vcpu *v)
 {
@@ -89,14 +88,17 @@ static void report_memory(struct vmx_vcpu *v)
 
 static void report_exits(const struct vmx_vcpu *v)
 {
-	uint32_t next = v->vcpu.exit_log_next, n = MIN(next, (uint32_t)LAST_EXITS);
+	uint32_t newest = v->vcpu.exit_log_at / (uint32_t)sizeof(struct vcpu_exit_log);
 
-	log_info("  last exits, newest last (RIP 0: not read):");
-	for (uint32_t i = next - n; i != next; i++) {
-		const struct vcpu_exit_log *log = &v->vcpu.exit_log[i % VCPU_EXIT_LOG];
+	log_info("  last exits, newest last (with RIP and port where they were read):");
+	for (uint32_t i = 1; i <= VCPU_EXIT_LOG; i++) {
+		const struct vcpu_exit_log *log = &v->vcpu.exit_log[(newest + i) % VCPU_EXIT_LOG];
 
-		log_info("    %-26s info %#x RIP %#lx", vcpu_arch_exit_name(log->reason & 0xffff),
-			 log->info, log->rip);
+		if (log->reason == EXIT_REASON_IO_INSTRUCTION)
+			log_info("    %-26s RIP %#lx port %#x", vcpu_arch_exit_name(log->reason),
+				 log->rip, log->info);
+		else if (log->rip)
+			log_info("    %-26s RIP %#lx", vcpu_arch_exit_name(log->reason), log->rip);
 	}
 }
 
@@ -123,6 +125,7 @@ void vmx_dump(void)
 		return;
 	log_info("current VMCS: VM '%s' vCPU %u, launched %d, last exit reason %#x",
 		 p->current->vcpu.vm ? p->current->vcpu.vm->name : "(probe)",
-		 p->current->vcpu.index, p->current->loaded.launched, p->current->exit_reason);
+		 p->current->vcpu.index, p->current->loaded.launched,
+		 vcpu_last_exit(&p->current->vcpu)->reason);
 	report_exits(p->current);
 }

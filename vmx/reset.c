@@ -58,7 +58,6 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	vmwrite(ENTRY_CONTROLS, vmread(ENTRY_CONTROLS) & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
 	vmwrite(GUEST_DR7, 0x400);
 	vmwrite(GUEST_RFLAGS, RFLAGS_ONE);
-	v->has_rflags = false;
 	vmwrite(GUEST_RIP, 0xfff0);
 	vmwrite(GUEST_RSP, 0);
 	set_segment(GUEST_CS_SELECTOR, 0xf000, 0xffff0000, 0xffff, RIGHTS_CODE16);

@@ -42,12 +42,16 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	return true;
 }
 
-/* After an exit for an exception or NMI, interrupts still off: NMI and machine check are the
- * host's. */
-static bool is_host_event(void)
+/* What the exit table marks: reads what was being delivered, and serves NMI and machine check,
+ * which are the host's, while interrupts are still off. True when nothing is left to do. */
+static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 {
-	uint32_t info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
+	uint32_t info;
 
+	vmx_requeue_vectoring(v);
+	if (!row->may_be_host_event)
+		return false;
+	info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
 	if ((info & INTR_INFO_TYPE) == INTR_TYPE_NMI) {
 		trap_reflect_nmi();
 		return true;
@@ -59,31 +63,26 @@ static bool is_host_event(void)
 	return false;
 }
 
-/* The last entry failed or came back: dispatches. */
-static enum exit_verdict handle_exit(struct vmx_vcpu *v)
+/* The guest has come back: notes why, and dispatches. Interrupts are off, and on afterwards. */
+static inline enum exit_verdict handle_exit(struct vmx_vcpu *v)
 {
-	uint32_t reason = (uint32_t)vmread(EXIT_REASON), basic = reason & 0xffff;
+	uint64_t reason = (uint32_t)vmread(EXIT_REASON);
 	const struct exit_row *row;
-	struct vcpu_exit_log *log;
 
 	v->loaded.launched = true;
-	v->has_rflags = false;
 	v->has_injection = false;
-	v->exit_reason = reason;
-	log = &v->vcpu.exit_log[v->vcpu.exit_log_next++ % VCPU_EXIT_LOG];
-	log->reason = reason;
-	log->rip = 0;
-	if (unlikely(basic >= EXIT_REASONS || (reason & VMX_EXIT_REASONS_FAILED_VMENTRY))) {
+	vcpu_log_exit(&v->vcpu, (uint32_t)reason);
+	/* A failed entry has bit 31 set. */
+	if (unlikely(reason >= EXIT_REASONS)) {
 		irq_enable();
 		return vmx_end_vm(
-			v, "VM entry failed or exit reason unknown: 0x%x, qualification 0x%lx",
+			v, "VM entry failed or exit reason unknown: %#lx, qualification %#lx",
 			reason, vmread(EXIT_QUALIFICATION));
 	}
-	v->exits[basic]++;
-	row = &vmx_exit_table[basic];
-	if (row->may_interrupt_delivery)
-		vmx_requeue_vectoring(v);
-	if (basic == EXIT_REASON_EXCEPTION_NMI && is_host_event()) {
+	v->exits[reason]++;
+	row = &vmx_exit_table[reason];
+	hide_origin(row);
+	if (unlikely(row->is_marked) && serve_marked_exit(v, row)) {
 		irq_enable();
 		return EXIT_RESUME;
 	}
@@ -91,13 +90,24 @@ static enum exit_verdict handle_exit(struct vmx_vcpu *v)
 	return row->handle(v);
 }
 
-static inline bool must_sync(struct vmx_vcpu *v, uint64_t now)
+/* See vmx/timer.c: where the defect is, an entry with IF=0 needs its bound. */
+static inline void note_if0(struct vmx_vcpu *v, uint64_t rflags)
 {
-	if (unlikely(now >= v->sync_at))
-		return true;
-	/* See vmx/timer.c: the flags are known without a VMREAD when the last exit's handler needed
-	 * them. */
-	return vmx_machine.has_if0_defect && !v->is_synced_for_if0 && !(vmx_rflags(v) & RFLAGS_IF);
+	if (unlikely(!(rflags & RFLAGS_IF)) && !v->is_synced_for_if0)
+		v->sync_at = 0;
+}
+
+/* Handles requests and deadlines until the vCPU may enter the guest (true), or must give way, with
+ * *verdict. */
+static __cold bool prepare_entry(struct vmx_vcpu *v, enum sched_verdict *verdict)
+{
+	if (__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE) && !serve_requests(v, verdict))
+		return false;
+	if (rdtsc() >= v->sync_at && !vmx_sync(v)) {
+		*verdict = SCHED_PREEMPTED;
+		return false;
+	}
+	return true;
 }
 
 static enum sched_verdict vmx_run(struct sched_entity *se)
@@ -105,41 +115,38 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
 	enum sched_verdict verdict;
 
+	hide_origin(v);
 	for (;;) {
-		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE)) &&
-		    !serve_requests(v, &verdict))
-			return verdict;
+		enum exit_verdict exit;
 
 		irq_disable();
-		if (unlikely(must_sync(v, rdtsc()))) {
+		/* The last look, with interrupts off: a request or a deadline that comes later
+		 * comes with an interrupt, which makes the guest exit at once. */
+		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE)) ||
+		    unlikely(rdtsc() >= v->sync_at)) {
 			irq_enable();
-			if (!vmx_sync(v))
-				return SCHED_PREEMPTED;
+			if (!prepare_entry(v, &verdict))
+				return verdict;
 			continue;
 		}
-		/* The last look, with interrupts off: a request that comes later comes with an IPI,
-		 * which makes the guest exit at once. */
-		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE))) {
-			irq_enable();
-			continue;
-		}
-		vmx_before_entry_mitigations();
-		if (unlikely(vmx_enter(v, v->loaded.launched)))
+		if (unlikely(vmx_machine.has_entry_mitigation))
+			vmx_before_entry_mitigations();
+		if (unlikely(vmx_enter(v)))
 			vmx_insn_failed(v->loaded.launched ? "VMRESUME" : "VMLAUNCH",
 					v->loaded.vmcs.v);
 
-		switch (handle_exit(v)) {
-		case EXIT_SKIP:
-			vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH));
-			break;
-		case EXIT_RESUME:
-			break;
-		case EXIT_HALT:
-			vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH));
-			if (!vcpu_halt(&v->vcpu, vmx_rflags(v) & RFLAGS_IF))
+		exit = handle_exit(v);
+		if (likely(exit == EXIT_SKIP)) {
+			note_if0(v, vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH)));
+		} else if (exit == EXIT_RESUME) {
+			if (vmx_machine.has_if0_defect)
+				note_if0(v, vmread(GUEST_RFLAGS));
+		} else if (exit == EXIT_HALT) {
+			uint64_t rflags = vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH));
+
+			if (!vcpu_halt(&v->vcpu, rflags & RFLAGS_IF))
 				return SCHED_WAIT;
-			break;
-		case EXIT_STOP:
+		} else {
 			return SCHED_ENDED;
 		}
 	}
@@ -180,7 +187,6 @@ static void vmx_switch_in(struct sched_entity *se)
 		vcpu_moved(&v->vcpu);
 	}
 	v->sync_at = 0;
-	v->has_rflags = false;
 	vcpu_cancel_wake_timer(&v->vcpu);
 	vcpu_run_timers(&v->vcpu, rdtsc());
 	/* A vCPU that is not active has been woken: serve_requests finds out by what. */

@@ -51,6 +51,7 @@ static void find_mitigations(bool is_off)
 	m->has_md_clear = !is_off && (edx & CPUID_7_EDX_MD_CLEAR) && !(caps & ARCH_CAP_MDS_NO);
 	m->has_l1d_flush = !is_off && (edx & CPUID_7_EDX_L1D_FLUSH) &&
 			   !(caps & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
+	m->has_entry_mitigation = m->has_md_clear || m->has_l1d_flush;
 	/* CPUs that say nothing about it are taken to have it. */
 	m->has_split_executable =
 		!is_off && !(caps & ARCH_CAP_PSCHANGE_MC_NO) && m->caps.ept_max_leaf > PAGE_SIZE;

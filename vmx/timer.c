@@ -59,7 +59,7 @@ bool vmx_sync(struct vmx_vcpu *v)
 	now = rdtsc();
 	deadline = nearest_deadline(v);
 	v->is_synced_for_if0 = false;
-	if (vmx_machine.has_if0_defect && !(vmx_rflags(v) & RFLAGS_IF)) {
+	if (vmx_machine.has_if0_defect && !(vmread(GUEST_RFLAGS) & RFLAGS_IF)) {
 		v->is_synced_for_if0 = true;
 		bound = vmx_machine.if0_bound;
 	}

@@ -43,13 +43,10 @@ struct vmx_vcpu {
 	struct loaded_vmcs loaded;
 	uint64_t host_rsp;        /* (o) what HOST_RSP holds */
 	uint64_t sync_at;         /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
-	uint64_t rflags;          /* (o) GUEST_RFLAGS, if has_rflags: read since the last exit */
-	bool has_rflags;          /* (o) */
 	bool is_synced_for_if0;   /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
 	bool has_injection;       /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
 	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
 	uint32_t primary;         /* (o) PRIMARY_CONTROLS as it is */
-	uint32_t exit_reason;     /* (o) of the last exit */
 	uint16_t vpid;            /* (i) */
 	uint64_t exits[EXIT_REASONS];            /* (o) written */
 	uint64_t vmptrlds, vmclears, migrations; /* (o) */
@@ -100,6 +97,7 @@ struct vmx_machine {
 	uint64_t xcr0; /* the components that Carousel switches */
 	uint32_t xsave_size;
 	bool has_xsaveopt;
+	bool has_entry_mitigation; /* has_md_clear or has_l1d_flush */
 	bool has_if0_defect; /* external-interrupt exits do not happen for entries with IF=0 */
 	bool is_eager;       /* switch=eager */
 	/* needed, there, and not switched off */
@@ -135,9 +133,6 @@ void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t leng
 void vmx_inject_pending(struct vmx_vcpu *v);    /* NMI or interrupt, or a window */
 void vmx_requeue_vectoring(struct vmx_vcpu *v); /* what was being delivered when the exit came */
 
-/* vmx/entry.S: 0 after an exit; 1 when VMLAUNCH or VMRESUME failed. Interrupts off. */
-int vmx_enter(struct vmx_vcpu *v, bool launched);
-
 /* vmx/run.c */
 extern const struct sched_ops vmx_sched_ops;
 
@@ -148,13 +143,16 @@ enum exit_verdict {
 	EXIT_HALT,   /* after the instruction, when an event has come */
 	EXIT_STOP,   /* the VM has ended */
 };
-struct exit_row {
+/* A power of two in size: the dispatch is in every exit's path. */
+struct __aligned(32) exit_row
+{
 	const char *name; /* the SDM's */
-	enum exit_verdict (*handle)(struct vmx_vcpu *v);
-	bool may_interrupt_delivery; /* IDT-vectoring information can be valid */
+	enum exit_verdict (*handle)(struct vmx_vcpu * v);
+	/* The exit can interrupt an event's delivery: IDT-vectoring information is to be read. */
+	bool is_marked;
+	bool may_be_host_event; /* an NMI or a machine check */
 };
 extern const struct exit_row vmx_exit_table[EXIT_REASONS];
-void vmx_advance_rip(struct vmx_vcpu *v, uint64_t length);
 enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...) __printf_like(2, 3);
 
 enum exit_verdict vmx_handle_cr_access(struct vmx_vcpu *v);
@@ -169,13 +167,27 @@ void vmx_report(struct vmx_vcpu *v);
 
 #include "vmx/vmx_insn.h"
 
-static inline uint64_t vmx_rflags(struct vmx_vcpu *v)
+#define RFLAGS_TF BIT(8)
+
+void vmx_end_shadow(uint64_t blocking);
+void vmx_pend_single_step(void);
+
+/* Past an instruction of `length` bytes: the only place where RIP advances. Ends blocking by STI
+ * and MOV SS, which lasts one instruction, and lets the single-step trap come that the instruction
+ * would have had
+ * ('Single-Stepping'). Returns RFLAGS. */
+static inline uint64_t vmx_advance_rip(struct vmx_vcpu *v, uint64_t length)
 {
-	if (!v->has_rflags) {
-		v->rflags = vmread(GUEST_RFLAGS);
-		v->has_rflags = true;
-	}
-	return v->rflags;
+	uint64_t rip = vmread(GUEST_RIP), blocking = vmread(GUEST_INTERRUPTIBILITY_STATE);
+	uint64_t rflags = vmread(GUEST_RFLAGS);
+
+	vcpu_last_exit(&v->vcpu)->rip = rip;
+	vmwrite(GUEST_RIP, rip + length);
+	if (unlikely(blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)))
+		vmx_end_shadow(blocking);
+	if (unlikely(rflags & RFLAGS_TF))
+		vmx_pend_single_step();
+	return rflags;
 }
 
 #endif

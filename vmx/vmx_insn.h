@@ -106,6 +106,23 @@ failed:
 	vmx_insn_failed("VMXOFF", 0);
 }
 
+struct vmx_vcpu;
+
+/* entry.S: enters the guest and comes back after an exit (0), or when VMLAUNCH or VMRESUME failed
+ * (1). An ordinary call, but that every register is lost: the guest's were in them. Interrupts off.
+ */
+static inline bool vmx_enter(struct vmx_vcpu *v)
+{
+	bool has_failed;
+
+	__asm__ volatile("call vmx_enter_guest"
+			 : "=@ccc"(has_failed), "+D"(v)
+			 :
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12",
+			   "r13", "r14", "r15", "memory");
+	return has_failed;
+}
+
 static inline void invept(enum invept_type type, uint64_t eptp)
 {
 	const struct {
