@@ -14,6 +14,7 @@
 #include "drivers/tsc_calibrate.h"
 #include "drivers/uart16550.h"
 #include "drivers/vgatext.h"
+#include "guest/vm.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -21,6 +22,7 @@
 #include "mm/hostmap.h"
 #include "mm/page.h"
 #include "mm/space.h"
+#include "sched/sched.h"
 
 #define VGA_COLUMNS 80u
 #define VGA_ROWS    25u
@@ -30,9 +32,18 @@ void boot_main(uint32_t magic, uint32_t info); /* called by header.S */
 
 static struct boot boot;
 
+/* `[cpu] `, or `[cpu vm.vcpu] ` while a vCPU is the pCPU's current. */
 static size_t log_prefix(char *buf, size_t size)
 {
-	return (size_t)fmt_snprintf(buf, size, "[%u] ", this_cpu_id());
+	const struct runq *rq = sched_this_runq();
+	const struct sched_entity *se = rq ? rq->current : NULL;
+	const struct vcpu *vcpu;
+
+	if (!se)
+		return (size_t)fmt_snprintf(buf, size, "[%u] ", this_cpu_id());
+	vcpu = list_entry(se, struct vcpu, se);
+	return (size_t)fmt_snprintf(buf, size, "[%u %s.%u] ", this_cpu_id(), vcpu->vm->name,
+				    vcpu->index);
 }
 
 void boot_end(uint8_t status, const char *why)

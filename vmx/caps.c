@@ -153,13 +153,14 @@ int vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *
 	    pin_required, PIN_PREEMPTION_TIMER, &caps->pin);
 	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_PROCBASED_CTLS : MSR_VMX_PROCBASED_CTLS),
 	    primary_required, 0, &caps->primary);
+	/* Without 'activate secondary controls' there is no MSR for them, and none of them. */
+	fit(&missing,
+	    caps->primary & PRIMARY_SECONDARY_CONTROLS ? rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0,
+	    secondary_required, SECONDARY_OPTIONAL, &caps->secondary);
 	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_EXIT_CTLS : MSR_VMX_EXIT_CTLS), exit_required,
 	    EXIT_SAVE_PREEMPTION_TIMER, &caps->exit);
 	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_ENTRY_CTLS : MSR_VMX_ENTRY_CTLS), entry_required,
 	    0, &caps->entry);
-	if (!missing.is_any)
-		fit(&missing, rdmsr(MSR_VMX_PROCBASED_CTLS2), secondary_required,
-		    SECONDARY_OPTIONAL, &caps->secondary);
 	if (missing.is_any)
 		return -ENODEV;
 

@@ -5,7 +5,7 @@
 
 #include "lib/types.h"
 
-#define VMX_ERROR_MAX 160
+#define VMX_ERROR_MAX 384
 
 struct vmx_caps {
 	uint32_t revision;                             /* VMCS revision identifier */

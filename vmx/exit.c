@@ -29,6 +29,7 @@ enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...)
 	char reason[VM_REASON_MAX];
 	va_list args;
 
+	vcpu_last_exit(&v->vcpu)->rip = vmread(GUEST_RIP);
 	va_start(args, fmt);
 	fmt_vsnprintf(reason, sizeof(reason), fmt, args);
 	va_end(args);

@@ -139,6 +139,7 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 		if (likely(exit == EXIT_SKIP)) {
 			note_if0(v, vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH)));
 		} else if (exit == EXIT_RESUME) {
+			vcpu_last_exit(&v->vcpu)->rip = 0;
 			if (vmx_machine.has_if0_defect)
 				note_if0(v, vmread(GUEST_RFLAGS));
 		} else if (exit == EXIT_HALT) {
