@@ -87,7 +87,8 @@ static void build_vm(const struct boot *boot, const struct vm_config *config)
 		.is_rdrand_hidden = options->is_guest_rdrand_off,
 		.cpuid = config->cpuid,
 		.cpuid_len = config->cpuid_len,
-		.slice = ns_to_tsc(&boot->tsc, slice_us * 1000),
+		.slice = ns_to_tsc(&boot->tsc, slice_us * 1000 * config->weight),
+		.cap = config->cap,
 	};
 	struct guest_shape shape = {.vcpus = config->vcpus, .tsc_hz = boot->tsc.hz};
 	struct guest_entry entry;

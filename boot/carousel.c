@@ -24,7 +24,8 @@ static uint32_t begun; /* (a) pCPUs that have answered */
 static uint32_t refused;
 static uint32_t stopped;   /* (a) pCPUs that are out of VMX operation for good */
 static bool has_bad_input; /* (i) when the VMs run */
-static bool is_reaping;    /* (a) reap_timer is armed */
+/* (a) Ends of VMs that reap() has not looked at; not 0: reap_timer is armed, or reap() runs. */
+static uint32_t unseen_ends;
 static uint64_t reaped[BITMAP_WORDS(CONFIG_VMS_MAX)]; /* VMs whose verdict is out */
 
 #define REAP_AGAIN_NS 100000
@@ -102,37 +103,50 @@ static bool has_stopped(const struct vm *vm)
 	return true;
 }
 
-/* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest; ends the machine
- * after the last one that it waits for. */
-static void reap(struct sched_timer *timer, uint64_t now)
+/* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest. False when some are
+ * still on their way to rest. */
+static bool give_verdicts(void)
 {
-	bool is_waiting = false;
+	bool is_complete = true;
 
-	__atomic_store_n(&is_reaping, false, __ATOMIC_SEQ_CST);
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);
 
 		if (!__atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE) || bitmap_is_set(reaped, i))
 			continue;
 		if (!has_stopped(vm)) {
-			is_waiting = true;
+			is_complete = false;
 			continue;
 		}
 		bitmap_set(reaped, i);
 		guest_console_flush(&vm->console, vm->name);
 		summary_print_verdict(vm);
 	}
-	if (!is_waiting && vm_have_all_ended())
-		finish();
-	if (is_waiting && !__atomic_exchange_n(&is_reaping, true, __ATOMIC_SEQ_CST))
-		sched_timer_arm(timer, now + ns_to_tsc(&vm_machine.tsc, REAP_AGAIN_NS));
+	return is_complete;
+}
+
+/* Ends the machine after the last VM that it waits for. One at a time: whoever makes unseen_ends
+ * leave 0 arms the timer. */
+static void reap(struct sched_timer *timer, uint64_t now)
+{
+	uint32_t seen;
+
+	do {
+		seen = __atomic_load_n(&unseen_ends, __ATOMIC_SEQ_CST);
+		if (!give_verdicts()) {
+			sched_timer_arm(timer, now + ns_to_tsc(&vm_machine.tsc, REAP_AGAIN_NS));
+			return;
+		}
+		if (vm_have_all_ended())
+			finish();
+	} while (__atomic_sub_fetch(&unseen_ends, seen, __ATOMIC_SEQ_CST));
 }
 
 static struct sched_timer reap_timer = {.expire = reap};
 
 static void vm_has_ended(void)
 {
-	if (!__atomic_exchange_n(&is_reaping, true, __ATOMIC_SEQ_CST))
+	if (!__atomic_fetch_add(&unseen_ends, 1, __ATOMIC_SEQ_CST))
 		sched_timer_arm(&reap_timer, rdtsc());
 }
 

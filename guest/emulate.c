@@ -9,13 +9,14 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define CR0_PE     BIT_ULL(0)
-#define EFER_LMA   BIT_ULL(10)
-#define RFLAGS_VM  BIT_ULL(17)
-#define RIGHTS_DB  BIT(14)
-#define RIGHTS_L   BIT(13)
-#define REP_A_CALL 128 /* iterations before the guest is entered again: interrupts get their turn  \
-			*/
+#define CR0_PE    BIT_ULL(0)
+#define EFER_LMA  BIT_ULL(10)
+#define RFLAGS_VM BIT_ULL(17)
+#define RIGHTS_DB BIT(14)
+#define RIGHTS_L  BIT(13)
+#define REP_A_CALL                                                                                 \
+	128 /* iterations before the guest is entered again: interrupts get their turn             \
+	     */
 
 enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
 

@@ -157,3 +157,22 @@ uint64_t vcpu_tsc(const struct vcpu *vcpu)
 {
 	return vm_tsc(vcpu->vm, rdtsc()) + vcpu->tsc_adjust;
 }
+
+void vcpu_spins(struct vcpu *vcpu)
+{
+	const struct vm *vm = vcpu->vm;
+
+	for (uint32_t i = 1; i <= vm->params.vcpus; i++) {
+		uint32_t index = (vcpu->last_yielded_to + i) % vm->params.vcpus;
+		struct vcpu *other = vm->vcpu[index];
+
+		if (other == vcpu ||
+		    __atomic_load_n(&other->se.state, __ATOMIC_RELAXED) != SCHED_RUNNABLE)
+			continue;
+		if (sched_yield_to(&other->se)) {
+			vcpu->last_yielded_to = index;
+			vcpu->spin_yields++;
+			return;
+		}
+	}
+}

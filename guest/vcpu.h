@@ -72,8 +72,9 @@ struct vcpu {
 
 	/* (o) */
 	uint64_t injections;
-	uint64_t polls;
-	uint32_t exit_log_at; /* byte offset of the newest in: */
+	uint32_t last_yielded_to; /* (o) vCPU number, for the round robin of vcpu_spins */
+	uint64_t spin_yields;     /* (o) */
+	uint32_t exit_log_at;     /* byte offset of the newest in: */
 	struct vcpu_exit_log exit_log[VCPU_EXIT_LOG];
 	struct cpuid_table cpuid;
 };
@@ -121,6 +122,10 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init);
 /* The state at switch-in and switch-out that this layer holds: pvclock after a move, preempted
  * flag. */
 void vcpu_moved(struct vcpu *vcpu);
+
+/* It spins in a loop of PAUSEs: yields to a vCPU of its VM that was preempted, if there is one.
+ * Owner pCPU. */
+void vcpu_spins(struct vcpu *vcpu);
 
 /* The guest's TSC as this vCPU reads it, now, in ticks. */
 uint64_t vcpu_tsc(const struct vcpu *vcpu);

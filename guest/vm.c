@@ -13,10 +13,11 @@
 #include "mm/hostmap.h"
 #include "mm/page.h"
 
-#define VMS_MAX     64
-#define VGA_HOLE    0xa0000ull
-#define VGA_END     0xc0000ull
-#define LOW_RAM_MAX GIB(3) /* above it the local APIC, the IOAPIC and firmware have their place */
+#define VMS_MAX       64
+#define CAP_PERIOD_NS 100000000ull
+#define VGA_HOLE      0xa0000ull
+#define VGA_END       0xc0000ull
+#define LOW_RAM_MAX   GIB(3) /* above it the local APIC, the IOAPIC and firmware have their place */
 
 struct vm_machine vm_machine;
 
@@ -164,6 +165,10 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 	vcpu_arch_reset(vcpu, false);
 	vcpu->activity = VCPU_WAIT_FOR_STARTUP;
 	sched_entity_init(&vcpu->se, vcpu_arch_sched_ops(), affinity, vm->params.slice, rdtsc());
+	if (vm->params.cap && vm->params.cap < 100) {
+		vcpu->se.cap_period = ns_to_tsc(&vm_machine.tsc, CAP_PERIOD_NS);
+		vcpu->se.cap_budget = vcpu->se.cap_period * vm->params.cap / 100;
+	}
 	return 0;
 }
 

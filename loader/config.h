@@ -52,6 +52,8 @@ struct vm_config {
 	bool is_background;    /* background */
 	bool is_reset_ok;      /* on-reset=ok|fail, default ok: the guest asked for a reboot */
 	uint64_t slice_us;     /* slice_us=, 0: the hypervisor's */
+	uint32_t weight;       /* weight=, default 1: times the slice */
+	uint32_t cap;          /* cap=, percent of a pCPU for each vCPU; default 100: none */
 	const char *cpuid; /* cpuid=-name,... as written, or NULL; NOT terminated: see cpuid_len */
 	size_t cpuid_len;
 	bool is_kvm_off; /* kvm=off */

@@ -17,6 +17,7 @@ void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops, uin
 		.state = SCHED_STOPPED,
 		.affinity = affinity,
 		.slice = slice,
+		.created = now,
 		.since = now,
 	};
 	list_init(&se->node);
@@ -42,12 +43,44 @@ uint64_t sched_time_in(const struct sched_entity *se, enum sched_state state, ui
 	return se->time[state] + (se->state == state ? now - se->since : 0);
 }
 
+void runq_insert(struct runq *rq, struct sched_entity *se, uint64_t now)
+{
+	if (se->pcpu != rq->pcpu || !se->arrived) {
+		se->arrived = now;
+		__atomic_store_n(&se->pcpu, rq->pcpu, __ATOMIC_SEQ_CST);
+	}
+	list_push_back(&rq->queue, &se->node);
+	__atomic_store_n(&rq->waiting, rq->waiting + 1, __ATOMIC_RELEASE);
+}
+
 void runq_enqueue(struct runq *rq, struct sched_entity *se, uint64_t now)
 {
 	sched_set_state(se, SCHED_RUNNABLE, now);
-	__atomic_store_n(&se->pcpu, rq->pcpu, __ATOMIC_RELAXED);
-	list_push_back(&rq->queue, &se->node);
-	__atomic_store_n(&rq->waiting, rq->waiting + 1, __ATOMIC_RELEASE);
+	runq_insert(rq, se, now);
+}
+
+void runq_remove(struct runq *rq, struct sched_entity *se)
+{
+	list_remove(&se->node);
+	__atomic_store_n(&rq->waiting, rq->waiting - 1, __ATOMIC_RELEASE);
+}
+
+void runq_promote(struct runq *rq, struct sched_entity *se, uint64_t gift)
+{
+	list_remove(&se->node);
+	list_push_front(&rq->queue, &se->node);
+	se->gift = gift;
+}
+
+struct sched_entity *runq_oldest_for(const struct runq *rq, uint32_t cpu)
+{
+	struct sched_entity *se, *best = NULL;
+
+	list_for_each_entry (se, &rq->queue, node) {
+		if ((se->affinity >> cpu & 1) && (!best || se->arrived < best->arrived))
+			best = se;
+	}
+	return best;
 }
 
 struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
@@ -57,10 +90,18 @@ struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
 	if (list_is_empty(&rq->queue))
 		return NULL;
 	se = list_entry(rq->queue.next, struct sched_entity, node);
-	list_remove(&se->node);
-	__atomic_store_n(&rq->waiting, rq->waiting - 1, __ATOMIC_RELEASE);
+	runq_remove(rq, se);
 	sched_set_state(se, SCHED_RUNNING, now);
-	se->slice_end = now + se->slice;
+	se->slice_end = now + (se->gift ? se->gift : se->slice);
+	se->gift = 0;
+	se->cap_end = DEADLINE_NEVER;
+	if (se->cap_budget) {
+		if (now - se->cap_start >= se->cap_period) {
+			se->cap_start = now;
+			se->cap_left = se->cap_budget;
+		}
+		se->cap_end = now + se->cap_left;
+	}
 	return se;
 }
 
@@ -78,4 +119,17 @@ uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, uint64_t affi
 	}
 	ASSERT(best != UINT32_MAX);
 	return best;
+}
+
+uint32_t runq_lighter(const struct runq *rqs, uint32_t count, uint32_t self, uint32_t least)
+{
+	uint32_t own = runq_active(&rqs[self]);
+
+	for (uint32_t i = 1; i < count; i++) {
+		uint32_t cpu = (self + i) % count;
+
+		if (runq_active(&rqs[cpu]) + least <= own)
+			return cpu;
+	}
+	return self;
 }

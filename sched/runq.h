@@ -9,6 +9,7 @@
 #include "lib/list.h"
 #include "lib/spinlock.h"
 #include "lib/types.h"
+#include "sched/timer.h"
 
 enum sched_state {
 	SCHED_STOPPED,  /* not started yet, or ended: on no queue, never woken */
@@ -41,13 +42,25 @@ struct sched_ops {
 
 struct sched_entity {
 	const struct sched_ops *ops; /* (i) */
-	struct list node;            /* (q) in the queue while RUNNABLE */
+	struct list node;            /* (q) in the queue while RUNNABLE and not throttled */
 	uint32_t state;              /* (q) written; (a) read */
 	uint32_t pcpu;               /* (q) written; (a) read: where it runs, waits or ran last */
 	bool is_polling;             /* (a) halt polling: it sees a request without an IPI */
 	uint64_t affinity;           /* (i) a bit for each pCPU that it may run on */
 	uint64_t slice;              /* (i) TSC ticks */
 	uint64_t slice_end;          /* (o) TSC time */
+	uint64_t gift;    /* (q) another's rest of a turn: its next slice, ticks; 0 none */
+	uint64_t arrived; /* (q) TSC time when it came to this pCPU */
+	uint64_t moves;   /* (q) times it went to another pCPU */
+
+	/* cap=: at most `cap_budget` ticks of running in every `cap_period`; 0: no cap. */
+	uint64_t cap_period, cap_budget; /* (i) */
+	uint64_t cap_start;              /* (o) TSC time when the current period began */
+	uint64_t cap_left; /* (o) ticks of its budget that are left, when not RUNNING */
+	uint64_t cap_end;  /* (o) TSC time, while RUNNING; DEADLINE_NEVER without a cap */
+	struct sched_timer cap_timer; /* brings it back to the queue when the period is over */
+
+	uint64_t created;            /* (i) TSC time of sched_entity_init */
 	uint64_t since;              /* (q) when the state began */
 	uint64_t time[SCHED_STATES]; /* (q) TSC ticks spent in each state before `since` */
 	uint64_t switches;           /* (o) times it was switched in */
@@ -59,8 +72,10 @@ struct runq {
 	struct list queue;            /* (q) */
 	uint32_t waiting;             /* (q) written, (a) read: entities in `queue` */
 	uint32_t load;                /* (a) entities placed here and not stopped */
-	struct sched_entity *current; /* (o) */
+	struct sched_entity *current; /* (q) written, (a) read: NULL between two */
 	uint32_t pcpu;                /* (i) */
+	uint64_t balanced_at;         /* (o) TSC time of the last look at the other queues */
+	uint64_t pulls, pushes;       /* (o) entities taken from and given to other pCPUs */
 	uint64_t idle_time;           /* (o) TSC ticks halted with nothing to run */
 	uint64_t started;             /* (o) TSC time when the loop began */
 };
@@ -79,8 +94,33 @@ void sched_set_state(struct sched_entity *se, enum sched_state state, uint64_t n
  * stopped. */
 uint64_t sched_time_in(const struct sched_entity *se, enum sched_state state, uint64_t now);
 
-/* To the tail, RUNNABLE. Lock held. */
+/* To the tail. RUNNABLE already; not in a queue. Lock held. */
+void runq_insert(struct runq *rq, struct sched_entity *se, uint64_t now);
+
+/* The same for one that becomes RUNNABLE here. */
 void runq_enqueue(struct runq *rq, struct sched_entity *se, uint64_t now);
+
+/* Takes one out of the queue. Lock held. */
+void runq_remove(struct runq *rq, struct sched_entity *se);
+
+/* To the front, with `gift` ticks for its next turn (directed yield). Lock held. */
+void runq_promote(struct runq *rq, struct sched_entity *se, uint64_t gift);
+
+/* The one in the queue that may run on pCPU `cpu` and has been here longest; NULL when there is
+ * none. Lock held. */
+struct sched_entity *runq_oldest_for(const struct runq *rq, uint32_t cpu);
+
+/* How many want this pCPU now: in the queue, and on it. No lock: a hint. */
+static inline uint32_t runq_active(const struct runq *rq)
+{
+	return __atomic_load_n(&rq->waiting, __ATOMIC_RELAXED) +
+	       (__atomic_load_n(&rq->current, __ATOMIC_RELAXED) != NULL);
+}
+
+/* The pCPU of `count`, other than `self`, that should get one of self's entities: it has fewer that
+ * want it now; the first such one behind `self` in a circle. `self` when there is none. `least` is
+ * the smallest difference that counts. */
+uint32_t runq_lighter(const struct runq *rqs, uint32_t count, uint32_t self, uint32_t least);
 
 /* The head, made RUNNING with a fresh slice; NULL when the queue is empty. Lock held. */
 struct sched_entity *runq_pick(struct runq *rq, uint64_t now);

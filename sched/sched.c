@@ -5,9 +5,11 @@
 #include "cpu/insn.h"
 #include "cpu/panic.h"
 #include "cpu/trap.h"
+#include "sched/balance.h"
 #include "sched/timer.h"
 
 static struct runq runqs[MAX_PCPUS] __aligned(CACHE_LINE);
+static uint64_t idle_mask; /* (a) a bit for each pCPU that halts with nothing to run: a hint */
 static void (*kick_hook)(void);
 
 void sched_set_kick_hook(void (*hook)(void))
@@ -49,43 +51,103 @@ static void send_kick(uint32_t cpu)
 	apic_send_ipi(percpu_get(cpu)->apic_id, VECTOR_KICK);
 }
 
+/* Somebody with `affinity` has come into the queue of pCPU `cpu`: what runs there may have to give
+ * way; or an idle pCPU, which looks around before it halts again, takes the one that waits. */
+static void tell_arrival(uint32_t cpu, uint64_t affinity)
+{
+	uint64_t idle;
+
+	if (cpu != this_cpu_id())
+		send_kick(cpu);
+	else
+		sched_run_kick_hook();
+	idle = __atomic_load_n(&idle_mask, __ATOMIC_SEQ_CST) & affinity;
+	if (runq_active(&runqs[cpu]) > 1 && idle && !(idle >> cpu & 1))
+		send_kick((uint32_t)__builtin_ctzll(idle));
+}
+
+/* From its owner's cap_timer: the next period of a throttled entity. */
+static void end_throttling(struct sched_timer *timer, uint64_t now)
+{
+	struct sched_entity *se = container_of(timer, struct sched_entity, cap_timer);
+	struct runq *rq = &runqs[se->pcpu];
+
+	/* Throttled it is in no queue, where nobody moves it. */
+	spin_lock(&rq->lock);
+	runq_insert(rq, se, now);
+	spin_unlock(&rq->lock);
+	tell_arrival(rq->pcpu, se->affinity);
+}
+
 void sched_start(struct sched_entity *se)
 {
 	uint32_t cpu = runq_least_loaded(runqs, percpu_count(), se->affinity);
 	struct runq *rq = &runqs[cpu];
 
+	sched_timer_init(&se->cap_timer, end_throttling);
 	__atomic_fetch_add(&rq->load, 1, __ATOMIC_RELAXED);
 	spin_lock(&rq->lock);
 	runq_enqueue(rq, se, rdtsc());
 	spin_unlock(&rq->lock);
-	if (cpu != this_cpu_id())
-		send_kick(cpu);
+	tell_arrival(cpu, se->affinity);
 }
 
-/* BLOCKED to RUNNABLE, on the pCPU where it ran last. */
+/* BLOCKED to RUNNABLE, on the pCPU where it ran last; a blocked one does not move. */
 static void wake(struct sched_entity *se)
 {
-	uint32_t cpu = __atomic_load_n(&se->pcpu, __ATOMIC_RELAXED);
+	uint32_t cpu = __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE);
 	struct runq *rq = &runqs[cpu];
 	bool is_woken = false;
 
 	spin_lock(&rq->lock);
-	if (se->state == SCHED_BLOCKED) {
+	if (se->state == SCHED_BLOCKED && se->pcpu == cpu) {
 		se->wakes++;
 		runq_enqueue(rq, se, rdtsc());
 		is_woken = true;
 	}
 	spin_unlock(&rq->lock);
-	if (is_woken && cpu != this_cpu_id())
-		send_kick(cpu);
+	if (is_woken)
+		tell_arrival(cpu, se->affinity);
+}
+
+bool sched_yield_to(struct sched_entity *target)
+{
+	struct runq *rq = sched_this_runq(), *from;
+	struct sched_entity *self = rq->current;
+	uint64_t now = rdtsc(), rest = self->slice_end > now ? self->slice_end - now : self->slice;
+	bool is_found;
+
+	from = &runqs[__atomic_load_n(&target->pcpu, __ATOMIC_ACQUIRE)];
+	if (!(target->affinity >> rq->pcpu & 1))
+		return false;
+	spin_lock(&from->lock);
+	is_found = target->state == SCHED_RUNNABLE && target->pcpu == from->pcpu &&
+		   !list_is_empty(&target->node);
+	if (is_found && from != rq)
+		balance_take(from, rq, target, now);
+	else if (is_found)
+		runq_promote(rq, target, rest);
+	spin_unlock(&from->lock);
+	if (!is_found)
+		return false;
+	if (from != rq) {
+		spin_lock(&rq->lock);
+		runq_insert(rq, target, now);
+		runq_promote(rq, target, rest);
+		spin_unlock(&rq->lock);
+	}
+	self->slice_end = now;
+	sched_run_kick_hook();
+	return true;
 }
 
 void sched_kick(struct sched_entity *se)
 {
 	/* The caller's atomic read-modify-write of the request orders it before these loads.
-	 * Whoever blocks stores BLOCKED and then looks for requests (put_back); whoever polls does
-	 * so until it has stored is_polling = false and looked again; whoever runs looks with
-	 * interrupts off before it enters the guest, where the IPI makes it exit. */
+	 * Whoever blocks stores BLOCKED and then looks for requests (put_back); whoever is picked
+	 * stores RUNNING and then looks (sched_loop); whoever polls does so until it has stored
+	 * is_polling = false and looked again; whoever runs looks with interrupts off before it
+	 * enters the guest, where the IPI makes it exit. */
 	uint32_t state = __atomic_load_n(&se->state, __ATOMIC_SEQ_CST);
 	uint32_t cpu = __atomic_load_n(&se->pcpu, __ATOMIC_SEQ_CST);
 
@@ -96,28 +158,53 @@ void sched_kick(struct sched_entity *se)
 		send_kick(cpu);
 }
 
+/* The turn of `se` is over and it wants another: here, on a lighter pCPU, or after its cap's
+ * period. */
+static void put_back_runnable(struct runq *rq, struct sched_entity *se, uint64_t now)
+{
+	uint32_t cpu;
+	bool stays;
+
+	spin_lock(&rq->lock);
+	sched_set_state(se, SCHED_RUNNABLE, now);
+	spin_unlock(&rq->lock);
+	if (se->cap_budget && !se->cap_left) {
+		__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
+		sched_timer_arm(&se->cap_timer, se->cap_start + se->cap_period);
+		return;
+	}
+	cpu = balance_push(runqs, percpu_count(), rq, se, now, &stays);
+	spin_lock(&rq->lock);
+	if (stays)
+		runq_insert(rq, se, now);
+	__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
+	spin_unlock(&rq->lock);
+	if (cpu != rq->pcpu)
+		tell_arrival(cpu, 0);
+}
+
 static void put_back(struct runq *rq, struct sched_entity *se, enum sched_verdict verdict)
 {
 	uint64_t now = rdtsc();
 
+	if (se->cap_budget)
+		se->cap_left = se->cap_end > now ? se->cap_end - now : 0;
+	if (verdict == SCHED_PREEMPTED) {
+		put_back_runnable(rq, se, now);
+		return;
+	}
 	spin_lock(&rq->lock);
-	switch (verdict) {
-	case SCHED_PREEMPTED:
-		runq_enqueue(rq, se, now);
-		break;
-	case SCHED_WAIT:
+	__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
+	if (verdict == SCHED_WAIT) {
 		sched_set_state(se, SCHED_BLOCKED, now);
 		/* Orders the store of BLOCKED before the look at the requests: see sched_kick. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (se->ops->is_woken(se))
 			runq_enqueue(rq, se, now);
-		break;
-	case SCHED_ENDED:
+	} else {
 		sched_set_state(se, SCHED_STOPPED, now);
 		__atomic_fetch_sub(&rq->load, 1, __ATOMIC_RELAXED);
-		break;
 	}
-	rq->current = NULL;
 	spin_unlock(&rq->lock);
 }
 
@@ -125,6 +212,7 @@ static void put_back(struct runq *rq, struct sched_entity *se, enum sched_verdic
 static void idle(struct runq *rq)
 {
 	irq_disable();
+	__atomic_fetch_or(&idle_mask, BIT_ULL(rq->pcpu), __ATOMIC_SEQ_CST);
 	if (!sched_is_waited_for(rq)) {
 		uint64_t start = rdtsc();
 
@@ -132,7 +220,30 @@ static void idle(struct runq *rq)
 		irq_enable_and_halt();
 		rq->idle_time += rdtsc() - start;
 	}
+	__atomic_fetch_and(&idle_mask, ~BIT_ULL(rq->pcpu), __ATOMIC_SEQ_CST);
 	irq_enable();
+}
+
+/* The next entity, made RUNNING: of this queue or, when it is empty, of another. NULL when nobody
+ * waits anywhere for this pCPU. */
+static struct sched_entity *pick(struct runq *rq)
+{
+	struct sched_entity *pulled = NULL, *se;
+	uint64_t now;
+
+	if (!sched_is_waited_for(rq)) {
+		pulled = balance_pull(runqs, percpu_count(), rq, rdtsc());
+		if (!pulled)
+			return NULL;
+	}
+	spin_lock(&rq->lock);
+	now = rdtsc();
+	if (pulled)
+		runq_insert(rq, pulled, now);
+	se = runq_pick(rq, now);
+	__atomic_store_n(&rq->current, se, __ATOMIC_RELEASE);
+	spin_unlock(&rq->lock);
+	return se;
 }
 
 void sched_loop(void)
@@ -146,16 +257,14 @@ void sched_loop(void)
 		enum sched_verdict verdict;
 
 		sched_run_timers(rdtsc());
-		if (!sched_is_waited_for(rq)) {
+		se = pick(rq);
+		if (!se) {
 			idle(rq);
 			continue;
 		}
-		spin_lock(&rq->lock);
-		se = runq_pick(rq, rdtsc());
-		rq->current = se;
-		spin_unlock(&rq->lock);
-		if (!se)
-			continue;
+		/* Orders the store of RUNNING before `run`'s look at the requests: see sched_kick.
+		 */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		se->switches++;
 		se->ops->switch_in(se);
 		verdict = se->ops->run(se);

@@ -22,8 +22,8 @@ void sched_start(struct sched_entity *se);
  * and does not poll, nothing otherwise. Any pCPU; takes run-queue locks. */
 void sched_kick(struct sched_entity *se);
 
-/* Called in the interrupt handler of VECTOR_KICK: whoever runs here re-reads its deadlines. Set
- * once. */
+/* Called in the interrupt handler of VECTOR_KICK, and when this pCPU puts somebody into its own
+ * queue: whoever runs here re-reads its deadlines. Set once. */
 void sched_set_kick_hook(void (*hook)(void));
 void sched_run_kick_hook(void);
 
@@ -38,12 +38,26 @@ static inline bool sched_is_waited_for(const struct runq *rq)
 	return __atomic_load_n(&rq->waiting, __ATOMIC_RELAXED) != 0;
 }
 
+/* When the current entity's turn ends, as things stand: TSC time, DEADLINE_NEVER when nobody waits.
+ */
+static inline uint64_t sched_turn_end(const struct runq *rq, const struct sched_entity *se)
+{
+	uint64_t slice_end = sched_is_waited_for(rq) ? se->slice_end : DEADLINE_NEVER;
+
+	return MIN(slice_end, se->cap_end);
+}
+
 /* Must the current entity give way at `now`? */
 static inline bool sched_is_slice_over(const struct runq *rq, const struct sched_entity *se,
 				       uint64_t now)
 {
-	return sched_is_waited_for(rq) && now >= se->slice_end;
+	return now >= sched_turn_end(rq, se);
 }
+
+/* Directed yield, by the entity that runs here: `target`, if it waits for a pCPU and may run on
+ * this one, gets the rest of the caller's turn, next. False when it does not wait, or may not.
+ * Takes run-queue locks; the caller's `run` returns SCHED_PREEMPTED soon. */
+bool sched_yield_to(struct sched_entity *target);
 
 /* The queue of pCPU `cpu`, for statistics. */
 const struct runq *sched_runq(uint32_t cpu);

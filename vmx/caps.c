@@ -85,7 +85,7 @@ static const struct control_bit entry_required[] = {
 
 #define SECONDARY_OPTIONAL                                                                         \
 	(SECONDARY_ENABLE_RDTSCP | SECONDARY_ENABLE_VPID | SECONDARY_WBINVD_EXITING |              \
-	 SECONDARY_ENABLE_INVPCID)
+	 SECONDARY_ENABLE_INVPCID | SECONDARY_PAUSE_LOOP_EXITING)
 
 uint32_t vmx_fit_control(uint64_t capability, uint32_t required, uint32_t optional, uint32_t *word)
 {

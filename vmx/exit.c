@@ -167,6 +167,13 @@ static enum exit_verdict handle_vmcall(struct vmx_vcpu *v)
 	return EXIT_SKIP;
 }
 
+/* A loop of PAUSEs: the guest spins, perhaps for a vCPU that is not running. */
+static enum exit_verdict handle_pause(struct vmx_vcpu *v)
+{
+	vcpu_spins(&v->vcpu);
+	return EXIT_SKIP;
+}
+
 static enum exit_verdict handle_rdmsr(struct vmx_vcpu *v)
 {
 	uint64_t *gpr = v->vcpu.regs.gpr, value;
@@ -244,7 +251,7 @@ const struct exit_row vmx_exit_table[EXIT_REASONS] = {
 	ROW_V(EXIT_REASON_MONITOR_TRAP_FLAG, "monitor trap flag", handle_unexpected),
 	ROW_V(38, "reserved", handle_unexpected),
 	ROW(EXIT_REASON_MONITOR_INSTRUCTION, "MONITOR", handle_undefined),
-	ROW(EXIT_REASON_PAUSE_INSTRUCTION, "PAUSE", handle_skip),
+	ROW(EXIT_REASON_PAUSE_INSTRUCTION, "PAUSE", handle_pause),
 	ROW_V(EXIT_REASON_MCE_DURING_VMENTRY, "machine check during VM entry", handle_unexpected),
 	ROW_V(42, "reserved", handle_unexpected),
 	ROW_V(EXIT_REASON_TPR_BELOW_THRESHOLD, "TPR below threshold", handle_unexpected),

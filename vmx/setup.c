@@ -12,6 +12,11 @@
 /* Bits of PRIMARY_CONTROLS that change while a vCPU lives; all others are as fitted. */
 #define PRIMARY_DYNAMIC (PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING)
 
+/* KVM's: PAUSEs no further apart than the gap are one loop, which exits after the window (TSC
+ * ticks). */
+#define PLE_GAP_TICKS    128
+#define PLE_WINDOW_TICKS 4096
+
 extern char vmx_exit_entry[];
 
 void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
@@ -42,6 +47,10 @@ static void setup_controls(struct vmx_vcpu *v)
 	struct vmx_vm *vm = v->vcpu.vm->arch;
 	uint32_t secondary = caps->secondary;
 
+	/* A spinning vCPU can only wait for another one of its VM. */
+	if (v->vcpu.vm->params.vcpus == 1)
+		secondary &= ~(uint32_t)SECONDARY_PAUSE_LOOP_EXITING;
+
 	v->primary = caps->primary & ~(uint32_t)PRIMARY_DYNAMIC;
 	vmwrite(PIN_BASED_CONTROLS, caps->pin);
 	vmwrite(PRIMARY_CONTROLS, v->primary);
@@ -65,6 +74,10 @@ static void setup_controls(struct vmx_vcpu *v)
 	if (secondary & SECONDARY_ENABLE_VPID)
 		vmwrite(VPID, v->vpid);
 	vmwrite(TSC_OFFSET, v->vcpu.vm->tsc_offset + v->vcpu.tsc_adjust);
+	if (secondary & SECONDARY_PAUSE_LOOP_EXITING) {
+		vmwrite(PLE_GAP, PLE_GAP_TICKS);
+		vmwrite(PLE_WINDOW, PLE_WINDOW_TICKS);
+	}
 	vmwrite(VMCS_LINK_POINTER, UINT64_MAX);
 	if (caps->has_preemption_timer)
 		vmwrite(PREEMPTION_TIMER_VALUE, UINT32_MAX);

@@ -20,9 +20,7 @@ static uint64_t nearest_deadline(struct vmx_vcpu *v)
 	uint64_t own = vcpu_next_timer(&v->vcpu), heap = sched_next_deadline();
 	uint64_t deadline = MIN(own, heap);
 
-	if (sched_is_waited_for(sched_this_runq()))
-		deadline = MIN(deadline, v->vcpu.se.slice_end);
-	return deadline;
+	return MIN(deadline, sched_turn_end(sched_this_runq(), &v->vcpu.se));
 }
 
 /* Sets the timer for `deadline`, and no more than `bound` ticks from now. */

@@ -157,6 +157,7 @@ enum vmcs_field {
 #define SECONDARY_ENABLE_VPID        (1u << 5)
 #define SECONDARY_WBINVD_EXITING     (1u << 6)
 #define SECONDARY_UNRESTRICTED_GUEST (1u << 7)
+#define SECONDARY_PAUSE_LOOP_EXITING (1u << 10)
 #define SECONDARY_RDRAND_EXITING     (1u << 11)
 #define SECONDARY_ENABLE_INVPCID     (1u << 12)
 #define SECONDARY_RDSEED_EXITING     (1u << 16)

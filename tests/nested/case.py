@@ -77,6 +77,7 @@ class Case:
     repeat: bool = False
     needs: list[str] = field(default_factory=list)  # files without which the case is skipped
     prepare: Callable[[str], None] | None = None    # is given the log directory, before the start
+    check: Callable[[Result], list[str]] | None = None  # what else is wrong with the result
 
     def boot_modules(self) -> list[Module]:
         modules = [module for guest in self.guests for module in guest.boot_modules()]
@@ -136,4 +137,23 @@ def problems(case: Case, result: Result) -> list[str]:
               if not re.search(pattern, said, re.M)]
     found += [f"Carousel's log has /{pattern}/" for pattern in case.must_not
               if re.search(pattern, said, re.M)]
+    if case.check:
+        found += case.check(result)
     return found
+
+
+@dataclass
+class Times:
+    """A vCPU's row of the end table: milliseconds of running, waiting for a pCPU, and halting."""
+
+    run: int
+    wait: int
+    halt: int
+    switches: int
+
+
+def vcpu_times(result: Result) -> dict[str, Times]:
+    """The end table by 'VM.vCPU'."""
+    row = re.compile(r"(\S+) +(\d+) +\d+ +(\d+) +(\d+) +(\d+) +\d+ +\d+/\d+ +(\d+)$")
+    matches = [row.match(line.text) for line in result.lines if line.kind != "guest"]
+    return {f"{m[1]}.{m[2]}": Times(*map(int, m.group(3, 4, 5, 6))) for m in matches if m}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import fixtures
-from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest
+from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, vcpu_times
 
 NO_VMX = r"(?i)this CPU has no VMX"
 
@@ -26,6 +26,58 @@ def no_vmx() -> list[Case]:
     cases.append(Case("bochs-ryzen-no-vmx", [], model="ryzen", status=(2,),
                       raw=[(fixtures.foreign(), "vm=a kernel")], must=[NO_VMX]))
     return cases
+
+
+def spinners(count: int, slices: int, **changes) -> list[Guest]:
+    """Busy VMs b1, b2, ... of one vCPU each, for so many slices of 10 ms of their own time."""
+    return [Guest(f"b{n + 1}", stub="spinner", append=f"slices={slices}", **changes)
+            for n in range(count)]
+
+
+def shares(result, wanted: dict[str, float], within: float) -> list[str]:
+    """Is each vCPU's part of the time that it wanted a pCPU what it should be?"""
+    problems = []
+    times = vcpu_times(result)
+    for name, share in wanted.items():
+        if name not in times:
+            problems.append(f"{name} is not in the end table")
+            continue
+        got = times[name].run / max(times[name].run + times[name].wait, 1)
+        if abs(got - share) > within:
+            problems.append(f"{name} ran {got:.3f} of its time, not {share:.3f} within {within:.3f}")
+    return problems
+
+
+def scheduling() -> list[Case]:
+    """Fairness, weights, caps, and many VMs and pCPUs."""
+    def equal(count: int, cpus: int, slices: int, within: float):
+        share = min(cpus / count, 1)
+        return lambda result: shares(result, {f"b{n + 1}.0": share for n in range(count)}, within)
+
+    def weighted(result) -> list[str]:
+        # Both are pinned to one pCPU and busy for 1 s of wall time from their start.
+        return shares(result, {"one.0": 1 / 3, "two.0": 2 / 3}, 0.04)
+
+    return [
+        # One slice in 50 is 0.02; the VMs do not start at the same moment.
+        Case("sched-4-on-1", spinners(4, 50), check=equal(4, 1, 50, 0.03)),
+        Case("sched-3-on-2", spinners(3, 200), cpus=2, check=equal(3, 2, 200, 2 / 3 * 0.05)),
+        Case("sched-5-on-4", spinners(5, 200), cpus=4, check=equal(5, 4, 200, 0.8 * 0.05)),
+        Case("sched-weight", [
+            Guest("one", stub="spinner", append="slices=100", words=["pin=0"]),
+            Guest("two", stub="spinner", append="slices=100", words=["pin=0", "weight=2"]),
+        ], check=weighted),
+        Case("sched-cap", [Guest("tenth", stub="spinner", append="slices=100", words=["cap=10"])],
+             check=lambda result: shares(result, {"tenth.0": 0.1}, 0.02)),
+        Case("sched-8-pcpus", spinners(12, 20), cpus=8, check=equal(12, 8, 20, 0.15)),
+        Case("sched-64-vms", [Guest(f"v{n + 1}", stub="ticker", mem="8M") for n in range(64)],
+             cpus=4, memory=768, timeout=150),
+        # VMCLEAR at every switch-out: the same behaviour.
+        Case("sched-eager", [hello(), Guest("ticker"), Guest("spinner", append="slices=10"),
+                             *[Guest(f"leak{seed}", stub="fpu_leak",
+                                     append=f"seed={seed} rounds=10 us=1000") for seed in (1, 2)]],
+             cpus=2, ips=IPS_TIME, words="switch=eager", timeout=120),
+    ]
 
 
 def stubs(cpus: int) -> list[Case]:
@@ -145,7 +197,7 @@ def repeatability() -> list[Case]:
 
 def all_cases() -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
-    cases = linux_cases()
+    cases = linux_cases() + scheduling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()

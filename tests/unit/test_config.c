@@ -215,11 +215,12 @@ static void test_unknown_words(void **state)
 	assert_string_equal(
 		config.vm[0].error,
 		"vm 'web': unknown word 'memm=64M'; known: kernel initrd module mem= vcpus= pin= "
-		"format= address= mode= exit-ok= on-halt= on-reset= background slice_us= cpuid= "
+		"format= address= mode= exit-ok= on-halt= on-reset= background slice_us= weight= "
+		"cap= cpuid= "
 		"kvm=");
 	/* The policy of a later issue. */
-	ASSERT_VM_ERROR("unknown word 'weight=2'", "known: ", "vm=web kernel weight=2");
-	ASSERT_VM_ERROR("unknown word 'cap=50'", "known: ", "vm=web kernel cap=50");
+	ASSERT_VM_ERROR("weight=0", "1 to 100", "vm=web kernel weight=0");
+	ASSERT_VM_ERROR("cap=101", "1 to 100", "vm=web kernel cap=101");
 	ASSERT_VM_ERROR("unknown word 'mem'", "mem=", "vm=web kernel mem");
 	ASSERT_VM_ERROR("unknown word 'background=1'", "background ", "vm=web kernel background=1");
 	ASSERT_VM_ERROR("unknown word '=5'", "known: ", "vm=web kernel =5");

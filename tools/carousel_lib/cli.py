@@ -61,6 +61,9 @@ class VmOption(argparse.Action):
             setattr(vm, self.dest, values)
 
 
+# What firmware, GRUB and the hypervisor need before the first VM.
+MEMORY_MIN_MIB = 32
+
 def _regex(text: str) -> str:
     try:
         re.compile(text)
@@ -239,6 +242,9 @@ def command_run(arguments: argparse.Namespace) -> int:
     host = choose_host(arguments.host)
     memory = (size_in_bytes(arguments.memory, "--memory") >> 20) if arguments.memory \
         else machine_memory(vms)
+    if memory < MEMORY_MIN_MIB:
+        raise Failure(f"--memory {arguments.memory} is less than {MEMORY_MIN_MIB}M",
+                      "give the machine more; sizes without K, M or G are bytes")
     options = Options(cpus=arguments.cpus or 1, memory=memory, cpu_model=arguments.cpu_model,
                       ips=arguments.ips, is_uefi=arguments.firmware == "uefi",
                       extra=arguments.host_option)
