@@ -2,6 +2,7 @@
 #include "monitor/summary.h"
 
 #include "cpu/insn.h"
+#include "cpu/panic.h"
 #include "guest/vcpu_arch.h"
 #include "lib/log.h"
 #include "lib/printf.h"
@@ -61,11 +62,23 @@ static void print_exits(const struct vcpu *vcpu)
 	print("             exits %lu%s\n", total, len ? line : "");
 }
 
+/* One stamp closes a state and opens the next, so the times add up to the tick. */
+static void check_accounting(const struct sched_entity *se, uint64_t now)
+{
+	uint64_t sum = 0;
+
+	for (unsigned state = 0; state < SCHED_STATES; state++)
+		sum += sched_time_in(se, (enum sched_state)state, now);
+	ASSERT(sum == now - se->created);
+}
+
 static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
 {
 	const struct sched_entity *se = &vcpu->se;
 	const struct halt_poll *hp = &vcpu->halt_poll;
 
+	if (vcpu->vm->has_ended) /* a background VM's may change while we look */
+		check_accounting(se, now);
 	print("%-12s %4u %4u %8lu %8lu %8lu %8lu %7lu/%-7lu %7lu\n", vcpu->vm->name, vcpu->index,
 	      se->pcpu, ms(sched_time_in(se, SCHED_RUNNING, now)),
 	      ms(sched_time_in(se, SCHED_RUNNABLE, now)), ms(sched_time_in(se, SCHED_BLOCKED, now)),
