@@ -110,6 +110,18 @@ static __cold bool prepare_entry(struct vmx_vcpu *v, enum sched_verdict *verdict
 	return true;
 }
 
+/* What an emulator does not notice: a VMCS that is current here but active elsewhere, another
+ * vCPU's MSRs and registers in the CPU, TLB entries of an older life of this EPT or VPID. */
+static inline void audit_entry(const struct vmx_vcpu *v)
+{
+	DEBUG_ASSERT(this_vmx()->current == v && this_vmx()->loaded == v);
+	DEBUG_ASSERT(v->loaded.pcpu == this_cpu_id());
+	DEBUG_ASSERT(v->vcpu.se.state == SCHED_RUNNING && v->vcpu.se.pcpu == this_cpu_id());
+	DEBUG_ASSERT(bitmap_is_set(((struct vmx_vm *)v->vcpu.vm->arch)->flushed, this_cpu_id()));
+	DEBUG_ASSERT(!(vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID) ||
+		     v->vpid_flushed_on == this_cpu_id());
+}
+
 static enum sched_verdict vmx_run(struct sched_entity *se)
 {
 	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
@@ -131,6 +143,7 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 		}
 		if (unlikely(vmx_machine.has_entry_mitigation))
 			vmx_before_entry_mitigations();
+		audit_entry(v);
 		if (unlikely(vmx_enter(v)))
 			vmx_insn_failed(v->loaded.launched ? "VMRESUME" : "VMLAUNCH",
 					v->loaded.vmcs.v);
@@ -185,6 +198,7 @@ static void vmx_switch_in(struct sched_entity *se)
 		 * elsewhere. */
 		if (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID)
 			invvpid(INVVPID_SINGLE_CONTEXT, v->vpid, 0);
+		v->vpid_flushed_on = this_cpu_id();
 		vcpu_moved(&v->vcpu);
 	}
 	v->sync_at = 0;

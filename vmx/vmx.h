@@ -48,6 +48,7 @@ struct vmx_vcpu {
 	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
 	uint32_t primary;         /* (o) PRIMARY_CONTROLS as it is */
 	uint16_t vpid;            /* (i) */
+	uint32_t vpid_flushed_on; /* (o) the pCPU whose TLB has nothing stale under `vpid` */
 	uint64_t exits[EXIT_REASONS];            /* (o) written */
 	uint64_t vmptrlds, vmclears, migrations; /* (o) */
 
