@@ -96,6 +96,24 @@ void sched_kick(struct sched_entity *se)
 		send_kick(cpu);
 }
 
+bool sched_yield_to(struct sched_entity *target)
+{
+	struct runq *rq = sched_this_runq();
+	bool is_next;
+
+	if (__atomic_load_n(&target->pcpu, __ATOMIC_RELAXED) != rq->pcpu)
+		return false;
+	spin_lock(&rq->lock);
+	is_next = target->state == SCHED_RUNNABLE && target->pcpu == rq->pcpu;
+	if (is_next) {
+		list_remove(&target->node);
+		list_push_front(&rq->queue, &target->node);
+		rq->current->slice_end = 0;
+	}
+	spin_unlock(&rq->lock);
+	return is_next;
+}
+
 static void put_back(struct runq *rq, struct sched_entity *se, enum sched_verdict verdict)
 {
 	uint64_t now = rdtsc();

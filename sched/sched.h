@@ -22,6 +22,10 @@ void sched_start(struct sched_entity *se);
  * and does not poll, nothing otherwise. Any pCPU; takes run-queue locks. */
 void sched_kick(struct sched_entity *se);
 
+/* Gives the rest of the current entity's slice to `target`, if that waits in this pCPU's queue: it
+ * is next. True when so; the caller's `run` then has to look at its slice again. */
+bool sched_yield_to(struct sched_entity *target);
+
 /* Called in the interrupt handler of VECTOR_KICK: whoever runs here re-reads its deadlines. Set
  * once. */
 void sched_set_kick_hook(void (*hook)(void));
