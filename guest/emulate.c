@@ -9,13 +9,14 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define CR0_PE     BIT_ULL(0)
-#define EFER_LMA   BIT_ULL(10)
-#define RFLAGS_VM  BIT_ULL(17)
-#define RIGHTS_DB  BIT(14)
-#define RIGHTS_L   BIT(13)
-#define REP_A_CALL 128 /* iterations before the guest is entered again: interrupts get their turn  \
-			*/
+#define CR0_PE    BIT_ULL(0)
+#define EFER_LMA  BIT_ULL(10)
+#define RFLAGS_VM BIT_ULL(17)
+#define RIGHTS_DB BIT(14)
+#define RIGHTS_L  BIT(13)
+#define REP_A_CALL                                                                                 \
+	128 /* iterations before the guest is entered again: interrupts get their turn             \
+	     */
 
 enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
 
@@ -439,6 +440,26 @@ static enum emulate_result fetch(struct context *c, struct emulation *e)
 	}
 	e->len = c->insn.len;
 	return EMULATE_DONE;
+}
+
+bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count)
+{
+	struct vcpu_segment cs;
+	struct context c;
+
+	load_context(&c, vcpu);
+	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t la = c.mode == INSN_MODE_64 ? c.rip + i : (uint32_t)(c.rip + i + cs.base);
+		uint32_t error;
+		uint8_t byte;
+		gpa_t gpa;
+
+		if (pgwalk(&vcpu->vm->gmem, &c.paging, la, PGWALK_FETCH, &gpa, &error) ||
+		    gmem_read(&vcpu->vm->gmem, gpa, &byte, 1) || byte != bytes[i])
+			return false;
+	}
+	return true;
 }
 
 enum emulate_result emulate_instruction(struct vcpu *vcpu, struct emulation *e)

@@ -2,6 +2,7 @@
 #include "monitor/summary.h"
 
 #include "cpu/insn.h"
+#include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
 #include "lib/log.h"
 #include "lib/printf.h"
@@ -59,6 +60,10 @@ static void print_exits(const struct vcpu *vcpu)
 		printed_below = best;
 	}
 	print("             exits %lu%s\n", total, len ? line : "");
+	if (!vcpu->vm->params.is_kvm_off)
+		print("             steal %lu ms, pv_eoi %lu, pv_tlb_flush %lu, poll_control %lu\n",
+		      kvm_steal_ns(vcpu) / 1000000, vcpu->pv_eois, vcpu->pv_tlb_flushes,
+		      vcpu->kvm_poll_control);
 }
 
 static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
