@@ -160,9 +160,10 @@ unsigned apic_bus_deliver_set(struct apic_bus *bus, const struct apic_message *m
 
 	for (uint32_t i = 0; i < bus->count; i++) {
 		struct lapic *lapic = bus->lapic[i];
-		uint64_t n = __atomic_load_n(&lapic->id, __ATOMIC_RELAXED) - first;
+		uint64_t id = __atomic_load_n(&lapic->id, __ATOMIC_RELAXED);
 
-		if (n < 128 && bitmap_is_set(ids, (unsigned)n) && lapic_is_hw_enabled(lapic))
+		if (id >= first && id - first < 128 && bitmap_is_set(ids, (unsigned)(id - first)) &&
+		    lapic_is_hw_enabled(lapic))
 			taken += take(lapic, msg, self);
 	}
 	return taken;
