@@ -70,8 +70,18 @@ static void fail(const struct vm_config *config, const char *error)
 		log_error("VM '%s' cannot even be listed", config->name);
 }
 
-static void build_vm(const struct boot *boot, const struct vm_config *config)
+static uint32_t kvm_withdrawn_by(const struct vm_config *config)
 {
+	uint32_t features = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(config->is_kvm_withdrawn); i++)
+		features |= config->is_kvm_withdrawn[i] ? BIT(i) : 0;
+	return features;
+}
+
+static void build_vm(const struct boot *boot, uint32_t index)
+{
+	const struct vm_config *config = &boot->config.vm[index];
 	const struct hv_options *options = &boot->config.options;
 	uint64_t slice_us = config->slice_us ? config->slice_us : options->slice_us;
 	struct vm_params params = {
@@ -84,6 +94,9 @@ static void build_vm(const struct boot *boot, const struct vm_config *config)
 		.is_reset_ok = config->is_reset_ok,
 		.is_background = config->is_background,
 		.is_kvm_off = config->is_kvm_off,
+		.kvm_withdrawn = kvm_withdrawn_by(config),
+		.is_kvm_realtime =
+			!config->is_kvm_realtime_off && config_is_alone(&boot->config, index),
 		.is_rdrand_hidden = options->is_guest_rdrand_off,
 		.cpuid = config->cpuid,
 		.cpuid_len = config->cpuid_len,
@@ -130,7 +143,7 @@ bool build_vms(const struct boot *boot)
 	if (config->more_errors)
 		log_error("and %u more errors like these", config->more_errors);
 	for (uint32_t i = 0; i < config->vm_count; i++)
-		build_vm(boot, &config->vm[i]);
+		build_vm(boot, i);
 	return config->error_count != 0;
 }
 

@@ -153,6 +153,33 @@ unsigned apic_bus_deliver(struct apic_bus *bus, const struct apic_message *msg, 
 	return taken;
 }
 
+unsigned apic_bus_deliver_set(struct apic_bus *bus, const struct apic_message *msg, uint64_t first,
+			      const uint64_t ids[2], struct lapic *self)
+{
+	unsigned taken = 0;
+
+	for (uint32_t i = 0; i < bus->count; i++) {
+		struct lapic *lapic = bus->lapic[i];
+		uint64_t id = __atomic_load_n(&lapic->id, __ATOMIC_RELAXED);
+
+		if (id >= first && id - first < 128 && bitmap_is_set(ids, (unsigned)(id - first)) &&
+		    lapic_is_hw_enabled(lapic))
+			taken += take(lapic, msg, self);
+	}
+	return taken;
+}
+
+int apic_bus_find(const struct apic_bus *bus, uint64_t id)
+{
+	/* IDs are mostly the vCPUs' numbers. */
+	if (id < bus->count && __atomic_load_n(&bus->lapic[id]->id, __ATOMIC_RELAXED) == id)
+		return (int)id;
+	for (uint32_t i = 0; i < bus->count; i++)
+		if (__atomic_load_n(&bus->lapic[i]->id, __ATOMIC_RELAXED) == id)
+			return (int)i;
+	return -1;
+}
+
 /* 'Message Signalled Interrupts', with KVM_FEATURE_MSI_EXT_DEST_ID's bits 11-5 as destination bits
  * 14-8. */
 int apic_msi_message(uint64_t address, uint32_t data, struct apic_message *msg)

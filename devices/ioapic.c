@@ -143,6 +143,8 @@ static void redir_write(struct ioapic *ioapic, uint32_t pin, bool is_high, uint3
 	uint64_t written = REDIR_WRITABLE & (is_high ? ~(uint64_t)UINT32_MAX : UINT32_MAX);
 	uint64_t bits = is_high ? (uint64_t)value << 32 : value;
 
+	if (ioapic->bus->is_ext_dest_id_off)
+		written &= ~(0x7full << REDIR_EXT_SHIFT);
 	*entry = (*entry & ~written) | (bits & written);
 	/* Guests that know no EOI register end an interrupt by making the entry edge-triggered for
 	 * a moment: remote IRR has no meaning then. */

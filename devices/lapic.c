@@ -165,6 +165,18 @@ void lapic_eoi(struct lapic *lapic)
 	signal_if_deliverable(lapic);
 }
 
+bool lapic_is_eoi_silent(const struct lapic *lapic)
+{
+	int vector = lapic->isr_max;
+
+	if (vector < 0 || lapic->irr_max >= 0 || bitmap_is_set(lapic->tmr, (unsigned)vector))
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(lapic->isr); i++)
+		if (lapic->isr[i] & ~(i == (unsigned)vector / 64 ? BIT_ULL(vector % 64) : 0))
+			return false;
+	return true;
+}
+
 /* --- the way in
  * ----------------------------------------------------------------------------------- */
 

@@ -90,6 +90,8 @@ struct apic_bus {
 	void (*eoi)(void *ctx, uint8_t vector);
 	void *eoi_ctx;
 	uint32_t arbiter; /* (a) lowest-priority round robin */
+	/* (i) the IOAPIC entries' bits for extended destination IDs are reserved */
+	bool is_ext_dest_id_off;
 };
 
 /* The local vector table, in the order of struct lapic's lvt. */
@@ -189,6 +191,13 @@ int lapic_pending_vector(struct lapic *lapic);
 /* Delivered: IRR to ISR. `vector` is what lapic_pending_vector just gave. */
 void lapic_accept(struct lapic *lapic, uint8_t vector);
 
+/* A write to the EOI register, or what stands for one. */
+void lapic_eoi(struct lapic *lapic);
+
+/* Would an EOI now do no more than end the one interrupt in service? Nothing else is in service or
+ * requested, and the IOAPIC does not wait for it. */
+bool lapic_is_eoi_silent(const struct lapic *lapic);
+
 /* Is a PIC interrupt (ExtINT) let through by LINT0, or by an APIC that IA32_APIC_BASE disables? */
 bool lapic_is_extint_open(const struct lapic *lapic);
 
@@ -201,6 +210,14 @@ void lapic_line(struct lapic *lapic, unsigned lint);
  * dropped. `self` is the sender, whose owner calls this, or NULL for a device. The number of local
  * APICs that took it. Any pCPU. */
 unsigned apic_bus_deliver(struct apic_bus *bus, const struct apic_message *msg, struct lapic *self);
+
+/* The same to those whose IDs are `first` + n for the bits n that are set in `ids`; the message's
+ * destination does not count. */
+unsigned apic_bus_deliver_set(struct apic_bus *bus, const struct apic_message *msg, uint64_t first,
+			      const uint64_t ids[2], struct lapic *self);
+
+/* The number of the vCPU whose local APIC has this ID, or -1. Any pCPU. */
+int apic_bus_find(const struct apic_bus *bus, uint64_t id);
 
 /* What a write of `data` to `address` means as an MSI, with the extended destination ID. -EINVAL
  * when the address is not the local APICs'. */

@@ -52,8 +52,6 @@ void lapic_fire_lvt(struct lapic *lapic, enum lapic_lvt entry);
 /* Records an error; the first since software's last write to ESR fires the error LVT. */
 void lapic_error(struct lapic *lapic, uint32_t esr_bits);
 
-void lapic_eoi(struct lapic *lapic);
-
 /* The ICR has been written: sends what it says to `dest`. */
 void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest);
 

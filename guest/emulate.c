@@ -442,6 +442,26 @@ static enum emulate_result fetch(struct context *c, struct emulation *e)
 	return EMULATE_DONE;
 }
 
+bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count)
+{
+	struct vcpu_segment cs;
+	struct context c;
+
+	load_context(&c, vcpu);
+	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t la = c.mode == INSN_MODE_64 ? c.rip + i : (uint32_t)(c.rip + i + cs.base);
+		uint32_t error;
+		uint8_t byte;
+		gpa_t gpa;
+
+		if (pgwalk(&vcpu->vm->gmem, &c.paging, la, PGWALK_FETCH, &gpa, &error) ||
+		    gmem_read(&vcpu->vm->gmem, gpa, &byte, 1) || byte != bytes[i])
+			return false;
+	}
+	return true;
+}
+
 enum emulate_result emulate_instruction(struct vcpu *vcpu, struct emulation *e)
 {
 	enum emulate_result result;

@@ -23,4 +23,7 @@ struct emulation {
 /* The instruction at the vCPU's CS:RIP. Owner pCPU, no lock held. */
 enum emulate_result emulate_instruction(struct vcpu *vcpu, struct emulation *emulation);
 
+/* Do these bytes stand at CS:RIP, as the vCPU would fetch them? Gives it no fault. Owner pCPU. */
+bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count);
+
 #endif

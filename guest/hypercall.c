@@ -3,11 +3,21 @@
 
 #include <linux/kvm_para.h>
 
-#include "lib/errno.h"
+#include "cpu/insn.h"
+#include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
+#include "lib/errno.h"
 
 #define EFER_LMA BIT(10)
 #define CS_L     BIT(13)
+
+#define ICR_SHORTHAND (3ull << 18)
+#define ICR_LOGICAL   BIT_ULL(11)
+
+struct call {
+	uint64_t number, a0, a1, a2, a3;
+	bool is_64bit;
+};
 
 static bool is_64bit(struct vcpu *vcpu)
 {
@@ -19,25 +29,115 @@ static bool is_64bit(struct vcpu *vcpu)
 	return cs.access & CS_L;
 }
 
-static int64_t serve(struct vcpu *vcpu, uint64_t number)
+/* The rest of the caller's turn goes to the vCPU with this APIC ID, if it waits for this pCPU. */
+static void yield_to(struct vcpu *vcpu, uint64_t apic_id)
+{
+	int target = apic_bus_find(&vcpu->vm->dev.apic_bus, apic_id);
+
+	if (target >= 0 && sched_yield_to(&vcpu->vm->vcpu[target]->se))
+		vcpu_arch_deadline_changed(vcpu);
+}
+
+/* Wakes the vCPU with APIC ID a1 out of HLT, whatever its RFLAGS.IF. An ID that nobody has is no
+ * error. */
+static int64_t kick_cpu(struct vcpu *vcpu, const struct call *call)
+{
+	int target = apic_bus_find(&vcpu->vm->dev.apic_bus, call->a1);
+
+	if (target >= 0)
+		vcpu_request(vcpu->vm->vcpu[target], VCPU_REQ_UNHALT);
+	yield_to(vcpu, call->a1);
+	return 0;
+}
+
+/* The wall clock and the guest's TSC at the same moment, as struct kvm_clock_pairing at a0. */
+static int64_t pair_clocks(struct vcpu *vcpu, const struct call *call)
+{
+	uint64_t now = rdtsc();
+	uint64_t wall = vm_machine.boot_wall_ns + tsc_to_ns(&vm_machine.tsc, now);
+	const struct kvm_clock_pairing pairing = {
+		.sec = (int64_t)(wall / NSEC_PER_SEC),
+		.nsec = (int64_t)(wall % NSEC_PER_SEC),
+		.tsc = vm_tsc(vcpu->vm, now) + vcpu->tsc_adjust,
+	};
+
+	if (call->a1 != KVM_CLOCK_PAIRING_WALLCLOCK || !vm_machine.is_tsc_stable)
+		return -KVM_EOPNOTSUPP;
+	if (gmem_write(&vcpu->vm->gmem, GPA(call->a0), &pairing, sizeof(pairing)))
+		return -KVM_EFAULT;
+	return 0;
+}
+
+/* The ICR a3, fixed or NMI, to the APIC IDs a2 + n for the bits n of a0 and a1, each of 64 or, from
+ * a 32-bit guest, 32 bits. The count of those that took it. */
+static int64_t send_ipi(struct vcpu *vcpu, const struct call *call)
+{
+	const struct apic_message msg = {
+		.vector = (uint8_t)call->a3,
+		.mode = call->a3 >> 8 & 7,
+		.is_assert = true,
+	};
+	const uint64_t ids[2] = {
+		call->is_64bit ? call->a0 : call->a0 | call->a1 << 32,
+		call->is_64bit ? call->a1 : 0,
+	};
+
+	if ((call->a3 & (ICR_SHORTHAND | ICR_LOGICAL)) ||
+	    (msg.mode != LAPIC_DM_FIXED && msg.mode != LAPIC_DM_NMI))
+		return -KVM_EINVAL;
+	return apic_bus_deliver_set(&vcpu->vm->dev.apic_bus, &msg, call->a2, ids, &vcpu->lapic);
+}
+
+static int64_t sched_yield(struct vcpu *vcpu, const struct call *call)
+{
+	yield_to(vcpu, call->a0);
+	return 0;
+}
+
+/* The hypercalls that come with a feature. */
+static const struct {
+	uint32_t number, feature;
+	int64_t (*serve)(struct vcpu *vcpu, const struct call *call);
+} calls[] = {
+	{KVM_HC_KICK_CPU, KVM_FEATURE_PV_UNHALT, kick_cpu},
+	{KVM_HC_CLOCK_PAIRING, KVM_FEATURE_CLOCKSOURCE2, pair_clocks},
+	{KVM_HC_SEND_IPI, KVM_FEATURE_PV_SEND_IPI, send_ipi},
+	{KVM_HC_SCHED_YIELD, KVM_FEATURE_PV_SCHED_YIELD, sched_yield},
+};
+
+static int64_t serve(struct vcpu *vcpu, const struct call *call)
 {
 	if (vcpu_arch_cpl(vcpu) != 0)
 		return -KVM_EPERM;
-	switch (number) {
-	case KVM_HC_VAPIC_POLL_IRQ:
+	if (call->number == KVM_HC_VAPIC_POLL_IRQ)
 		return 0;
-	default:
-		return -KVM_ENOSYS;
-	}
+	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)
+		if (calls[i].number == call->number && kvm_is_offered(vcpu->vm, calls[i].feature))
+			return calls[i].serve(vcpu, call);
+	return -KVM_ENOSYS;
 }
 
 void hypercall(struct vcpu *vcpu)
 {
-	uint64_t *rax = &vcpu->regs.gpr[GPR_RAX];
+	uint64_t *gpr = vcpu->regs.gpr;
+	struct call call = {
+		.number = gpr[GPR_RAX],
+		.a0 = gpr[GPR_RBX],
+		.a1 = gpr[GPR_RCX],
+		.a2 = gpr[GPR_RDX],
+		.a3 = gpr[GPR_RSI],
+		.is_64bit = is_64bit(vcpu),
+	};
 
+	if (call.is_64bit) {
+		gpr[GPR_RAX] = (uint64_t)serve(vcpu, &call);
+		return;
+	}
 	/* Outside 64-bit mode the 32-bit halves count. */
-	if (is_64bit(vcpu))
-		*rax = (uint64_t)serve(vcpu, *rax);
-	else
-		*rax = (uint32_t)serve(vcpu, (uint32_t)*rax);
+	call.number = (uint32_t)call.number;
+	call.a0 = (uint32_t)call.a0;
+	call.a1 = (uint32_t)call.a1;
+	call.a2 = (uint32_t)call.a2;
+	call.a3 = (uint32_t)call.a3;
+	gpr[GPR_RAX] = (uint32_t)serve(vcpu, &call);
 }

@@ -1,6 +1,7 @@
 /* Ports and MMIO: from a vCPU to the models. */
 #include "guest/io.h"
 
+#include "guest/kvm.h"
 #include "guest/vm.h"
 
 static void count(uint64_t *counter)
@@ -56,7 +57,10 @@ uint64_t mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
 {
 	if (is_lapic_page(vcpu, gpa)) {
 		uint32_t offset = gpa.v & 0xfff;
-		uint64_t value = lapic_mmio_read(&vcpu->lapic, offset & ~3u);
+		uint64_t value;
+
+		kvm_sync_pv_eoi(vcpu);
+		value = lapic_mmio_read(&vcpu->lapic, offset & ~3u);
 
 		/* Software should access 32 bits at a time; narrower reads get their part. */
 		return value >> (8 * (offset & 3)) & bus_unclaimed(size);
@@ -67,6 +71,7 @@ uint64_t mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned size)
 void mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned size, uint64_t value)
 {
 	if (is_lapic_page(vcpu, gpa)) {
+		kvm_sync_pv_eoi(vcpu);
 		if (size == 4 && !(gpa.v & 3))
 			lapic_mmio_write(&vcpu->lapic, gpa.v & 0xfff, (uint32_t)value);
 		return;

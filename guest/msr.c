@@ -84,9 +84,10 @@ static int read_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)msr;
-	vcpu->tsc_adjust += value - vcpu_tsc(vcpu);
+	__atomic_store_n(&vcpu->tsc_adjust, vcpu->tsc_adjust + (value - vcpu_tsc(vcpu)),
+			 __ATOMIC_RELAXED);
 	vcpu_arch_set_tsc_offset(vcpu, vcpu->vm->tsc_offset + vcpu->tsc_adjust);
-	kvm_update_clock(vcpu);
+	kvm_tsc_moved(vcpu);
 	return 0;
 }
 
@@ -106,6 +107,7 @@ static int write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	/* x2APIC mode only when the guest has been told of it. */
 	if ((value & BIT(10)) && !cpuid_has(&vcpu->cpuid, 1, 0, 2, 21))
 		return -EPERM;
+	kvm_sync_pv_eoi(vcpu);
 	ret = lapic_base_write(&vcpu->lapic, value, maxphyaddr);
 	if (!ret)
 		cpuid_update_apic_enable(&vcpu->cpuid, value & BIT(11));
@@ -114,11 +116,13 @@ static int write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 static int read_x2apic(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
+	kvm_sync_pv_eoi(vcpu);
 	return lapic_msr_read(&vcpu->lapic, msr, value);
 }
 
 static int write_x2apic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
+	kvm_sync_pv_eoi(vcpu);
 	return lapic_msr_write(&vcpu->lapic, msr, value);
 }
 

@@ -2,7 +2,10 @@
  * lines. */
 #include "guest/platform.h"
 
+#include <asm/kvm_para.h>
+
 #include "cpu/insn.h"
+#include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -226,7 +229,11 @@ int platform_init(struct vm *vm)
 	bus_init(&dev->ports);
 	bus_init(&dev->mmio);
 	dev->apic_bus = (struct apic_bus){
-		.platform = &vm->platform, .eoi = lapic_eoi_to_ioapic, .eoi_ctx = vm};
+		.platform = &vm->platform,
+		.eoi = lapic_eoi_to_ioapic,
+		.eoi_ctx = vm,
+		.is_ext_dest_id_off = !kvm_is_offered(vm, KVM_FEATURE_MSI_EXT_DEST_ID),
+	};
 	ioapic_init(&dev->ioapic, &dev->apic_bus);
 	pic_init(&dev->pic, (struct irq_line){.set = pic_output, .ctx = vm});
 	pit_init(&dev->pit, &vm->platform, isa_irq(vm, 0));
@@ -257,6 +264,7 @@ void platform_add_vcpu(struct vcpu *vcpu)
 
 bool platform_has_interrupt(struct vcpu *vcpu)
 {
+	kvm_sync_pv_eoi(vcpu);
 	if (vcpu->index == 0 && pic_is_pending(&vcpu->vm->dev.pic) &&
 	    lapic_is_extint_open(&vcpu->lapic))
 		return true;

@@ -10,6 +10,8 @@ void vcpu_request(struct vcpu *vcpu, uint32_t bits)
 {
 	/* The read-modify-write orders the request before sched_kick's loads: see there. */
 	__atomic_fetch_or(&vcpu->requests, bits, __ATOMIC_SEQ_CST);
+	if (unlikely(bits & VCPU_REQ_WAKES))
+		__atomic_fetch_add(&vcpu->vm->wakeups, 1, __ATOMIC_SEQ_CST);
 	sched_kick(&vcpu->se);
 }
 
@@ -17,14 +19,24 @@ bool vcpu_has_wake_event(struct vcpu *vcpu)
 {
 	uint32_t requests = __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
 
-	if (requests & ~(uint32_t)VCPU_REQ_EVENT)
-		return true;
 	if (vcpu->activity == VCPU_WAIT_FOR_STARTUP)
-		return false;
-	return vcpu->is_nmi_pending || (vcpu->is_interrupt_open && platform_has_interrupt(vcpu));
+		return requests & (VCPU_REQ_INIT | VCPU_REQ_STARTUP | VCPU_REQ_STOP);
+	return (requests & VCPU_REQ_WAKES) || vcpu->is_nmi_pending || vcpu->is_unhalted ||
+	       (vcpu->is_interrupt_open && platform_has_interrupt(vcpu));
 }
 
-/* The halt is over (or was none): accounts it. */
+/* Active again. A kick has had its effect, whether it or something else came first. */
+static void leave_halt(struct vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->activity, VCPU_ACTIVE, __ATOMIC_RELEASE);
+	vcpu->is_unhalted = false;
+	if (__atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED) & VCPU_REQ_UNHALT)
+		__atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_UNHALT, __ATOMIC_SEQ_CST);
+	/* The event that ended it is still to be injected. */
+	__atomic_fetch_or(&vcpu->requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
+}
+
+/* The halt is over: accounts it. */
 static void end_halt(struct vcpu *vcpu, uint64_t block_ticks)
 {
 	const struct tsc_rate *tsc = &vm_machine.tsc;
@@ -32,9 +44,7 @@ static void end_halt(struct vcpu *vcpu, uint64_t block_ticks)
 	halt_poll_end(&vcpu->halt_poll, &vm_machine.halt_poll, vcpu->halt_polled != 0,
 		      tsc_to_ns(tsc, vcpu->halt_polled), tsc_to_ns(tsc, block_ticks), true,
 		      vcpu->kvm_poll_control & 1);
-	__atomic_store_n(&vcpu->activity, VCPU_ACTIVE, __ATOMIC_RELEASE);
-	/* The event that ended it is still to be injected. */
-	__atomic_fetch_or(&vcpu->requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
+	leave_halt(vcpu);
 }
 
 /* Watches for an event for `ticks`, while nobody else wants this pCPU. True when one has come. */
@@ -70,8 +80,7 @@ bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open)
 	__atomic_store_n(&vcpu->activity, VCPU_HALTED, __ATOMIC_SEQ_CST);
 	vcpu_run_timers(vcpu, vcpu->halt_start);
 	if (vcpu_has_wake_event(vcpu)) {
-		__atomic_store_n(&vcpu->activity, VCPU_ACTIVE, __ATOMIC_RELEASE);
-		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
+		leave_halt(vcpu);
 		return true;
 	}
 	if (!is_interrupt_open) {
@@ -89,6 +98,10 @@ bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open)
 
 bool vcpu_resume_from_halt(struct vcpu *vcpu)
 {
+	/* What ends the halt stays set until the vCPU is active (vm_check_halted looks at the
+	 * requests first, then at the activity); the rest is taken before the look. */
+	if (__atomic_fetch_and(&vcpu->requests, VCPU_REQ_WAKES, __ATOMIC_SEQ_CST) & VCPU_REQ_CLOCK)
+		kvm_update_clock(vcpu);
 	if (!vcpu_has_wake_event(vcpu))
 		return false;
 	end_halt(vcpu, rdtsc() - vcpu->halt_start - vcpu->halt_polled);
@@ -139,6 +152,8 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init)
 {
 	lapic_reset(&vcpu->lapic, is_init);
 	vcpu->is_nmi_pending = false;
+	vcpu->is_unhalted = false;
+	kvm_reset_areas(vcpu);
 	if (is_init)
 		return;
 	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
@@ -151,6 +166,20 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init)
 void vcpu_moved(struct vcpu *vcpu)
 {
 	kvm_update_clock(vcpu);
+}
+
+void vcpu_switched_in(struct vcpu *vcpu)
+{
+	if (vcpu->steal_area)
+		kvm_steal_switched_in(vcpu);
+}
+
+void vcpu_switched_out(struct vcpu *vcpu)
+{
+	if (vcpu->activity == VCPU_HALTED)
+		vcpu_arm_wake_timer(vcpu);
+	else if (vcpu->steal_area && vcpu->activity == VCPU_ACTIVE)
+		kvm_steal_preempted(vcpu);
 }
 
 uint64_t vcpu_tsc(const struct vcpu *vcpu)

@@ -19,6 +19,10 @@ struct vm;
 #define VCPU_REQ_INIT    BIT(2)
 #define VCPU_REQ_STARTUP BIT(3)
 #define VCPU_REQ_STOP    BIT(4) /* the VM has ended */
+#define VCPU_REQ_UNHALT  BIT(5) /* KVM_HC_KICK_CPU: ends this halt, or the next */
+#define VCPU_REQ_CLOCK   BIT(6) /* the pvclock area is out of date */
+/* Those that end a halt by themselves. */
+#define VCPU_REQ_WAKES   (VCPU_REQ_NMI | VCPU_REQ_INIT | VCPU_REQ_STOP | VCPU_REQ_UNHALT)
 
 enum vcpu_activity {
 	VCPU_ACTIVE,
@@ -53,8 +57,11 @@ struct vcpu {
 	uint32_t apic_id;       /* (i) */
 	uint8_t startup_vector; /* (a) of the last SIPI */
 	bool is_nmi_pending;    /* (o) */
+	bool is_unhalted;       /* (o) kicked while it ran: the next HLT does not halt */
 	bool is_interrupt_open; /* (o) HALTED: was RFLAGS.IF set? (a) read for the end of the VM */
-	uint64_t tsc_adjust;    /* (o) what guest writes have added to this vCPU's TSC, ticks */
+	bool is_pv_eoi_armed;   /* (o) the guest may end the interrupt by a bit in memory */
+	/* (o) written, (a) read: what guest writes have added to this vCPU's TSC, ticks */
+	uint64_t tsc_adjust;
 
 	struct lapic lapic;
 	struct deadline_heap timers;   /* (o) its platform timers; VM TSC ticks */
@@ -65,16 +72,22 @@ struct vcpu {
 	bool has_halt_ended;           /* (o) cleared at HLT, set when its halt_poll_end is done */
 
 	/* (o) MSRs that live in software */
-	uint64_t kvm_system_time, kvm_wall_clock, kvm_poll_control;
+	uint64_t kvm_system_time, kvm_wall_clock, kvm_poll_control, kvm_steal_time, kvm_pv_eoi;
 	uint64_t misc_enable, mcg_status, bios_sign_id;
 	uint64_t mtrr[VCPU_MTRR_COUNT];
 	uint64_t xcr0;
 
+	/* (o) The areas in guest memory that two of them name, checked; NULL: off. */
+	struct kvm_steal_time *steal_area;
+	uint8_t *pv_eoi_area;
+
 	/* (o) */
 	uint64_t injections;
-	uint32_t last_yielded_to; /* (o) vCPU number, for the round robin of vcpu_spins */
-	uint64_t spin_yields;     /* (o) */
-	uint32_t exit_log_at;     /* byte offset of the newest in: */
+	uint32_t last_yielded_to; /* vCPU number, for the round robin of vcpu_spins */
+	uint64_t spin_yields;
+	uint64_t pv_eois;        /* interrupts that ended without an EOI write */
+	uint64_t pv_tlb_flushes; /* flushes asked for while it was preempted */
+	uint32_t exit_log_at;    /* byte offset of the newest in: */
 	struct vcpu_exit_log exit_log[VCPU_EXIT_LOG];
 	struct cpuid_table cpuid;
 };
@@ -119,9 +132,11 @@ uint64_t vcpu_next_timer(const struct vcpu *vcpu);
 /* INIT and the power-up reset of what this layer holds. Owner pCPU. */
 void vcpu_reset(struct vcpu *vcpu, bool is_init);
 
-/* The state at switch-in and switch-out that this layer holds: pvclock after a move, preempted
- * flag. */
+/* The state at switch-in and switch-out that this layer holds: pvclock after a move; steal time and
+ * its preempted flag. Owner pCPU; vcpu_switched_in before the vCPU enters the guest. */
 void vcpu_moved(struct vcpu *vcpu);
+void vcpu_switched_in(struct vcpu *vcpu);
+void vcpu_switched_out(struct vcpu *vcpu);
 
 /* It spins in a loop of PAUSEs: yields to a vCPU of its VM that was preempted, if there is one.
  * Owner pCPU. */

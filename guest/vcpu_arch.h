@@ -78,6 +78,9 @@ void vcpu_arch_set_efer(struct vcpu *vcpu, uint64_t value);
 /* This vCPU's TSC offset has changed: guest TSC = host TSC + offset. */
 void vcpu_arch_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 
+/* Forgets what the TLB holds of the vCPU's linear addresses, before its next entry. */
+void vcpu_arch_flush_tlb(struct vcpu *vcpu);
+
 /* The guest gets this exception instead of the instruction that is being handled. */
 void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error);
 

@@ -1,6 +1,8 @@
 /* Creating, starting and ending virtual machines. */
 #include "guest/vm.h"
 
+#include <asm/kvm_para.h>
+
 #include "cpu/insn.h"
 #include "cpu/panic.h"
 #include "guest/kvm.h"
@@ -128,7 +130,8 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 	const struct cpuid_config config = {
 		.host = cpuid,
 		.xcr0_supported = vm_machine.xcr0,
-		.kvm_features = vm->params.is_kvm_off ? 0 : kvm_features(),
+		.kvm_features = kvm_features() & ~vm->params.kvm_withdrawn,
+		.kvm_hints = vm->params.is_kvm_realtime ? BIT(KVM_HINTS_REALTIME) : 0,
 		.is_kvm_off = vm->params.is_kvm_off,
 		.has_tsc_deadline = true,
 		.has_x2apic = true,
@@ -192,6 +195,7 @@ int vm_create(const struct vm_params *params, struct vm **out, char *error, size
 	vm->params = *params;
 	str_copy(vm->name, params->name, sizeof(vm->name));
 	vm->params.name = vm->name;
+	vm->params.kvm_withdrawn = kvm_withdrawn(params);
 	vm->id = UINT32_MAX; /* until it is listed */
 	vm->lock = (struct spinlock)SPINLOCK_INIT(LOCK_VM);
 	vm->tsc_offset = -rdtsc();
@@ -284,23 +288,33 @@ bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...)
 	return true;
 }
 
+/* Can this vCPU still run, or be about to? The requests first: what ends a halt is cleared when the
+ * vCPU is active already. */
+static bool is_alive(struct vcpu *vcpu, uint32_t *activity)
+{
+	uint32_t requests = __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
+
+	*activity = __atomic_load_n(&vcpu->activity, __ATOMIC_SEQ_CST);
+	if (*activity == VCPU_ACTIVE || (requests & (VCPU_REQ_WAKES | VCPU_REQ_STARTUP)))
+		return true;
+	return *activity == VCPU_HALTED &&
+	       __atomic_load_n(&vcpu->is_interrupt_open, __ATOMIC_SEQ_CST);
+}
+
 void vm_check_halted(struct vm *vm)
 {
+	uint32_t wakeups = __atomic_load_n(&vm->wakeups, __ATOMIC_SEQ_CST), activity;
 	bool is_waiting_for_startup = true;
 
 	for (uint32_t i = 0; i < vm->params.vcpus; i++) {
-		struct vcpu *vcpu = vm->vcpu[i];
-		uint32_t activity = __atomic_load_n(&vcpu->activity, __ATOMIC_SEQ_CST);
-
-		if (activity == VCPU_ACTIVE ||
-		    (activity == VCPU_HALTED &&
-		     __atomic_load_n(&vcpu->is_interrupt_open, __ATOMIC_SEQ_CST)) ||
-		    (__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST) &
-		     ~(uint32_t)VCPU_REQ_EVENT))
+		if (is_alive(vm->vcpu[i], &activity))
 			return;
 		is_waiting_for_startup &= activity == VCPU_WAIT_FOR_STARTUP;
 	}
-	if (platform_has_nmi_source(vm))
+	/* One that was looked at early may have been woken by one that was looked at late. The
+	 * waker, or the woken one, then comes here by itself. */
+	if (__atomic_load_n(&vm->wakeups, __ATOMIC_SEQ_CST) != wakeups ||
+	    platform_has_nmi_source(vm))
 		return;
 	vm_end(vm, vm->params.is_halt_ok, "halted: %s",
 	       is_waiting_for_startup ? "all vCPUs wait for a SIPI that nobody can send"

@@ -21,7 +21,9 @@ struct vm_params {
 	uint32_t exit_ok; /* the value at port 0xf4 that means success */
 	bool is_halt_ok, is_reset_ok, is_background;
 	bool is_kvm_off, is_rdrand_hidden;
-	const char *cpuid; /* cpuid=, not terminated; NULL for none */
+	uint32_t kvm_withdrawn; /* KVM_FEATURE_* bits that it is not given */
+	bool is_kvm_realtime;   /* KVM_HINTS_REALTIME: each vCPU is alone on its pCPU */
+	const char *cpuid;      /* cpuid=, not terminated; NULL for none */
 	size_t cpuid_len;
 	uint64_t slice; /* TSC ticks */
 	uint32_t cap;   /* percent of a pCPU for each vCPU; 0 or 100: none */
@@ -58,6 +60,9 @@ struct vm {
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */
 	uint32_t notes;                             /* (l) */
 	uint32_t unknown_msrs;                      /* (a) relaxed */
+
+	bool has_unequal_tscs; /* (l) written, (a) read: a guest write has moved a vCPU's own */
+	uint32_t wakeups;      /* (a) requests made that end halts: see vm_check_halted */
 
 	bool is_ending;             /* (a) the first to set it decides how it ends */
 	bool has_ended;             /* (a) the verdict below is written */

@@ -56,7 +56,9 @@ struct vm_config {
 	uint32_t cap;          /* cap=, percent of a pCPU for each vCPU; default 100: none */
 	const char *cpuid; /* cpuid=-name,... as written, or NULL; NOT terminated: see cpuid_len */
 	size_t cpuid_len;
-	bool is_kvm_off; /* kvm=off */
+	bool is_kvm_off;           /* kvm=off */
+	bool is_kvm_withdrawn[32]; /* kvm-NAME=off, by KVM_FEATURE_* */
+	bool is_kvm_realtime_off;  /* kvm-realtime=off */
 	/* The first thing that is wrong with this VM, naming it and the remedy; "" when nothing is.
 	 */
 	char error[CONFIG_ERROR_MAX];
@@ -94,6 +96,9 @@ struct config {
 
 /* The guest that `format=` names, and how messages call it. */
 const char *image_format_name(enum image_format format);
+
+/* Is each vCPU of VM number `index` alone on its pCPU: by its own pin= and by all others'? */
+bool config_is_alone(const struct config *config, uint32_t index);
 
 /* Parses the hypervisor's command line and all modules'. Never fails: what is wrong stands in the
  * errors, and nothing else is lost. The strings are kept by reference. `pcpus` is how many there

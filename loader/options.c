@@ -1,5 +1,8 @@
 /* The words of the hypervisor and of a VM, a row each, and their defaults. */
 #include "loader/options.h"
+
+#include <asm/kvm_para.h>
+
 #include "lib/log.h"
 #include "lib/string.h"
 
@@ -122,6 +125,13 @@ static bool parse_cpuid(void *target, struct span value)
 
 #define VM(word, field) .name = word, WORD_FIELD(struct vm_config, field)
 
+/* A feature of KVM's that can be withdrawn; docs/kvm.md lists them. */
+#define KVM_WORD(word, field)                                                                      \
+	{                                                                                          \
+		VM(word, field), .kind = WORD_CHOICE, .choices = CHOICES({"off", 1}, {"on", 0}),   \
+				 .is_unlisted = true, .takes = "on or off"                         \
+	}
+
 const struct word_rule vm_word_rules[] = {
 	{VM("mem", mem), .kind = WORD_SIZE, .min = MIB(1), .max = MEM_MAX,
 	 .takes = "a size such as 256M, at least 1M"},
@@ -159,6 +169,16 @@ const struct word_rule vm_word_rules[] = {
 	 .takes = "features to hide, as /proc/cpuinfo names them, such as -x2apic,-avx"},
 	{VM("kvm", is_kvm_off), .kind = WORD_CHOICE, .choices = CHOICES({"off", 1}, {"on", 0}),
 	 .takes = "on or off"},
+	KVM_WORD("kvm-clock", is_kvm_withdrawn[KVM_FEATURE_CLOCKSOURCE2]),
+	KVM_WORD("kvm-steal-time", is_kvm_withdrawn[KVM_FEATURE_STEAL_TIME]),
+	KVM_WORD("kvm-pv-eoi", is_kvm_withdrawn[KVM_FEATURE_PV_EOI]),
+	KVM_WORD("kvm-pv-unhalt", is_kvm_withdrawn[KVM_FEATURE_PV_UNHALT]),
+	KVM_WORD("kvm-pv-tlb-flush", is_kvm_withdrawn[KVM_FEATURE_PV_TLB_FLUSH]),
+	KVM_WORD("kvm-pv-send-ipi", is_kvm_withdrawn[KVM_FEATURE_PV_SEND_IPI]),
+	KVM_WORD("kvm-poll-control", is_kvm_withdrawn[KVM_FEATURE_POLL_CONTROL]),
+	KVM_WORD("kvm-pv-sched-yield", is_kvm_withdrawn[KVM_FEATURE_PV_SCHED_YIELD]),
+	KVM_WORD("kvm-msi-ext-dest-id", is_kvm_withdrawn[KVM_FEATURE_MSI_EXT_DEST_ID]),
+	KVM_WORD("kvm-realtime", is_kvm_realtime_off),
 };
 const uint32_t vm_word_rule_count = ARRAY_SIZE(vm_word_rules);
 

@@ -181,7 +181,10 @@ void words_list(const struct word_rule *rules, uint32_t count, char *buf, size_t
 	size_t used = 0;
 
 	buf[0] = '\0';
-	for (uint32_t i = 0; i < count && used < size; i++)
-		used += (size_t)fmt_snprintf(buf + used, size - used, "%s%s%s", i ? " " : "",
+	for (uint32_t i = 0; i < count && used < size; i++) {
+		if (rules[i].is_unlisted)
+			continue;
+		used += (size_t)fmt_snprintf(buf + used, size - used, "%s%s%s", used ? " " : "",
 					     rules[i].name, rules[i].kind == WORD_FLAG ? "" : "=");
+	}
 }

@@ -62,6 +62,7 @@ struct word_rule {
 	uint64_t min, max;
 	const struct word_choice *choices; /* ended by a NULL name */
 	bool (*parse)(void *target, struct span value);
+	bool is_unlisted;  /* words_list leaves it out */
 	const char *takes; /* what a right value is: "a size such as 256M" */
 };
 
@@ -73,7 +74,7 @@ struct word_rule {
 int __must_check words_apply(const struct word_rule *rules, uint32_t count, const struct word *word,
 			     void *target, uint32_t *seen, const struct word_rule **rule);
 
-/* Writes the names of all rules, each with its '=', as in "mem= vcpus= background". */
+/* Writes the names of all listed rules, each with its '=', as in "mem= vcpus= background". */
 void words_list(const struct word_rule *rules, uint32_t count, char *buf, size_t size);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "cpu/insn.h"
 #include "cpu/panic.h"
+#include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
 #include "lib/log.h"
 #include "lib/printf.h"
@@ -60,6 +61,10 @@ static void print_exits(const struct vcpu *vcpu)
 		printed_below = best;
 	}
 	print("             exits %lu%s\n", total, len ? line : "");
+	if (!vcpu->vm->params.is_kvm_off)
+		print("             steal %lu ms, pv_eoi %lu, pv_tlb_flush %lu, poll_control %lu\n",
+		      kvm_steal_ns(vcpu) / 1000000, vcpu->pv_eois, vcpu->pv_tlb_flushes,
+		      vcpu->kvm_poll_control);
 }
 
 /* One stamp closes a state and opens the next, so the times add up to the tick. */

@@ -154,6 +154,13 @@ void vcpu_arch_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 	vmwrite(TSC_OFFSET, offset);
 }
 
+void vcpu_arch_flush_tlb(struct vcpu *vcpu)
+{
+	/* Without VPIDs each entry and exit flushes ('Invalidation of Translation Caches'). */
+	if (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID)
+		invvpid(INVVPID_SINGLE_CONTEXT, to_vmx(vcpu)->vpid, 0);
+}
+
 void vcpu_arch_deadline_changed(struct vcpu *vcpu)
 {
 	to_vmx(vcpu)->sync_at = 0;

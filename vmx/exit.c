@@ -1,6 +1,7 @@
 /* The exit table: a row for each exit reason that the controls can produce, and the short handlers.
  */
 #include "cpu/insn.h"
+#include "guest/emulate.h"
 #include "guest/hypercall.h"
 #include "guest/msr.h"
 #include "guest/vcpu_arch.h"
@@ -73,6 +74,21 @@ static enum exit_verdict handle_unexpected(struct vmx_vcpu *v)
 		vcpu_arch_exit_name(vcpu_last_exit(&v->vcpu)->reason), vmread(EXIT_QUALIFICATION));
 }
 
+/* #UD is intercepted for VMMCALL: a guest may take the other vendor's instruction for hypercalls.
+ * Every other #UD is the guest's own. */
+static enum exit_verdict handle_invalid_opcode(struct vmx_vcpu *v)
+{
+	static const uint8_t vmmcall[] = {0x0f, 0x01, 0xd9};
+
+	if (!emulate_is_at(&v->vcpu, vmmcall, sizeof(vmmcall))) {
+		vmx_inject(v, VECTOR_UD | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
+		return EXIT_RESUME;
+	}
+	hypercall(&v->vcpu);
+	vmx_advance_rip(v, sizeof(vmmcall));
+	return EXIT_RESUME;
+}
+
 /* #DB and #AC: intercepted against endless delivery, given to the guest once. */
 static enum exit_verdict handle_exception(struct vmx_vcpu *v)
 {
@@ -80,6 +96,8 @@ static enum exit_verdict handle_exception(struct vmx_vcpu *v)
 	uint8_t vector = info & INTR_INFO_VECTOR;
 
 	switch (vector) {
+	case VECTOR_UD:
+		return handle_invalid_opcode(v);
 	case VECTOR_DB: {
 		/* The qualification has what DR6 would get; DR7.GD is cleared as delivery does. */
 		const uint64_t causes = 0x600f;

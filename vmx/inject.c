@@ -1,6 +1,7 @@
 /* Events into the guest: exceptions from handlers, NMIs and interrupts, and again what an exit
  * interrupted (SDM, 'Event Injection', 'Information for VM Exits That Occur During Event
  * Delivery'). */
+#include "guest/kvm.h"
 #include "guest/platform.h"
 #include "vmx/vmx.h"
 
@@ -78,6 +79,8 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		if (vector >= 0)
 			vmx_inject(v, (uint32_t)vector | INTR_TYPE_EXTERNAL, 0, 0);
 		is_open = !platform_has_interrupt(vcpu);
+		if (is_open)
+			kvm_arm_pv_eoi(vcpu);
 	}
 	/* What could not be injected, or comes behind what was, waits for the window. */
 	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, !is_open);

@@ -3,6 +3,7 @@
 
 #include "cpu/insn.h"
 #include "cpu/trap.h"
+#include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
 #include "vmx/vmx.h"
 
@@ -12,8 +13,13 @@
 static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	uint32_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+	uint32_t requests;
 
+	if (vcpu->activity == VCPU_HALTED && !vcpu_resume_from_halt(vcpu)) {
+		*verdict = SCHED_WAIT;
+		return false;
+	}
+	requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
 	if (requests & VCPU_REQ_STOP) {
 		/* It stays set: whoever enters again must see it. */
 		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
@@ -31,8 +37,10 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	}
 	if (requests & VCPU_REQ_NMI)
 		vcpu->is_nmi_pending = true;
-	if (vcpu->activity == VCPU_HALTED)
-		vcpu_resume_from_halt(vcpu);
+	if (requests & VCPU_REQ_UNHALT)
+		vcpu->is_unhalted = true;
+	if (requests & VCPU_REQ_CLOCK)
+		kvm_update_clock(vcpu);
 	if (vcpu->activity != VCPU_ACTIVE) {
 		*verdict = SCHED_WAIT;
 		return false;
@@ -201,6 +209,7 @@ static void vmx_switch_in(struct sched_entity *se)
 		v->vpid_flushed_on = this_cpu_id();
 		vcpu_moved(&v->vcpu);
 	}
+	vcpu_switched_in(&v->vcpu);
 	v->sync_at = 0;
 	vcpu_cancel_wake_timer(&v->vcpu);
 	vcpu_run_timers(&v->vcpu, rdtsc());
@@ -213,8 +222,7 @@ static void vmx_switch_out(struct sched_entity *se)
 {
 	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
 
-	if (v->vcpu.activity == VCPU_HALTED)
-		vcpu_arm_wake_timer(&v->vcpu);
+	vcpu_switched_out(&v->vcpu);
 	if (vmx_machine.is_eager)
 		vmx_vmcs_release(v);
 }

@@ -8,6 +8,7 @@
 /* #DB and #AC: their delivery can loop for ever in a hostile guest, without an interrupt window.
  * #MC is the host's. */
 #define EXCEPTIONS_INTERCEPTED (BIT(1) | BIT(17) | BIT(18))
+#define EXCEPTION_UD           BIT(6) /* for VMMCALL */
 
 /* Bits of PRIMARY_CONTROLS that change while a vCPU lives; all others are as fitted. */
 #define PRIMARY_DYNAMIC (PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING)
@@ -57,7 +58,8 @@ static void setup_controls(struct vmx_vcpu *v)
 	vmwrite(SECONDARY_CONTROLS, secondary);
 	vmwrite(EXIT_CONTROLS, caps->exit);
 	vmwrite(ENTRY_CONTROLS, caps->entry);
-	vmwrite(EXCEPTION_BITMAP, EXCEPTIONS_INTERCEPTED);
+	vmwrite(EXCEPTION_BITMAP,
+		EXCEPTIONS_INTERCEPTED | (v->vcpu.vm->params.is_kvm_off ? 0 : EXCEPTION_UD));
 	/* With bit 14 of the bitmap clear, #PF exits when mask and match disagree: 0 and 0, never.
 	 */
 	vmwrite(PAGE_FAULT_ERROR_CODE_MASK, 0);

@@ -40,10 +40,13 @@ _start:
 
 	.section .rodata
 	.balign 8
+	.globl stub_gdt
+stub_gdt:
 gdt:
 	.quad 0
 	.quad 0x00af9b000000ffff /* 0x08: code, long mode, accessed */
 	.quad 0x00cf93000000ffff /* 0x10: data, accessed */
+	.quad 0x00cf9b000000ffff /* 0x18: code, 32-bit (compatibility mode), accessed */
 gdt_end:
 gdt_pointer:
 	.word gdt_end - gdt - 1

@@ -11,4 +11,7 @@
  * uncached. Ends the stub when there is no such page. */
 void paging_map_2m(uint64_t va, uint64_t pa);
 
+/* Lets CPL 3 use the 2 MiB page at `va`, too. */
+void paging_allow_user(uint64_t va);
+
 #endif

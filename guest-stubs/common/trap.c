@@ -36,16 +36,21 @@ static void set_gate(unsigned vector, uint64_t entry)
 	};
 }
 
-void trap_init(void)
+void trap_load(void)
 {
 	struct __attribute__((packed)) {
 		uint16_t limit;
 		uint64_t base;
 	} pointer = {sizeof(idt) - 1, (uint64_t)idt};
 
+	__asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
+}
+
+void trap_init(void)
+{
 	for (unsigned i = 0; i < ARRAY_SIZE(idt); i++)
 		set_gate(i, (uint64_t)vector_entries + i * VECTOR_ENTRY_SIZE);
-	__asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
+	trap_load();
 }
 
 void trap_set(uint8_t vector, trap_handler_fn *handler)

@@ -24,6 +24,9 @@ typedef void trap_handler_fn(struct trap_frame *frame);
 
 void trap_init(void);
 
+/* Loads the IDT that trap_init has filled: for each further CPU. */
+void trap_load(void);
+
 /* Who answers a vector; NULL: nobody, it ends the stub with a report. Called with interrupts off.
  * An interrupt's handler sends its own EOI. */
 void trap_set(uint8_t vector, trap_handler_fn *handler);

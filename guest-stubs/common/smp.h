@@ -1,0 +1,27 @@
+/* More CPUs: started by INIT and SIPI, they halt until they are given something to do. */
+#ifndef GUEST_STUBS_COMMON_SMP_H
+#define GUEST_STUBS_COMMON_SMP_H
+
+#include "guest-stubs/common/stub.h"
+
+#define SMP_CPUS_MAX 16
+#define VECTOR_WORK  0xe8
+
+/* Starts the CPUs with APIC IDs 1 .. count - 1. The first CPU's local APIC is enabled already; the
+ * others get the same mode. Ends the stub when one does not come. */
+void smp_start(unsigned count);
+
+/* How many CPUs run, the first included. */
+unsigned smp_count(void);
+
+/* Has CPU `cpu` call `work(arg)`, with interrupts off, and goes on. It must be idle. */
+void smp_run(unsigned cpu, void (*work)(uint64_t arg), uint64_t arg);
+
+/* Is it idle again? And: waits until it is. */
+bool smp_is_idle(unsigned cpu);
+void smp_wait(unsigned cpu);
+
+/* Both. */
+void smp_call(unsigned cpu, void (*work)(uint64_t arg), uint64_t arg);
+
+#endif
