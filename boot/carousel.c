@@ -125,6 +125,15 @@ static bool give_verdicts(void)
 	return is_complete;
 }
 
+/* Has every VM that the end waits for got its verdict? */
+static bool is_all_over(void)
+{
+	for (uint32_t i = 0; i < vm_count(); i++)
+		if (!vm_get(i)->params.is_background && !bitmap_is_set(reaped, i))
+			return false;
+	return true;
+}
+
 /* Ends the machine after the last VM that it waits for. One at a time: whoever makes unseen_ends
  * leave 0 arms the timer. */
 static void reap(struct sched_timer *timer, uint64_t now)
@@ -137,7 +146,7 @@ static void reap(struct sched_timer *timer, uint64_t now)
 			sched_timer_arm(timer, now + ns_to_tsc(&vm_machine.tsc, REAP_AGAIN_NS));
 			return;
 		}
-		if (vm_have_all_ended())
+		if (is_all_over())
 			finish();
 	} while (__atomic_sub_fetch(&unseen_ends, seen, __ATOMIC_SEQ_CST));
 }

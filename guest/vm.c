@@ -259,15 +259,6 @@ void vm_start(struct vm *vm)
 		sched_start(&vm->vcpu[i]->se);
 }
 
-bool vm_have_all_ended(void)
-{
-	for (uint32_t i = 0; i < vm_total; i++)
-		if (!vms[i]->params.is_background &&
-		    !__atomic_load_n(&vms[i]->has_ended, __ATOMIC_ACQUIRE))
-			return false;
-	return true;
-}
-
 bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...)
 {
 	va_list args;

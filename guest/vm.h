@@ -101,9 +101,6 @@ uint32_t vm_count(void);
 struct vm *vm_get(uint32_t id);
 struct vm *vm_find(const char *name, size_t len);
 
-/* Are the VMs that the end waits for all over? */
-bool vm_have_all_ended(void);
-
 /* Panics when a page is in two VMs, or in a VM and not in RAM that was allocated for it: the audit
  * at creation. */
 void vm_audit_memory(const struct vm *vm);
