@@ -38,7 +38,7 @@ static bool parse_console(void *target, struct span value)
 	return true;
 }
 
-#define HV(word, field) .name = word, WORD_FIELD(struct hv_options, field)
+#define HV(word, field) .name = (word), WORD_FIELD(struct hv_options, field)
 
 const struct word_rule hv_word_rules[] = {
 	{HV("slice_us", slice_us), .kind = WORD_NUMBER, .min = SLICE_US_MIN, .max = SLICE_US_MAX,
@@ -120,7 +120,7 @@ static bool parse_cpuid(void *target, struct span value)
 	return value.len > 0;
 }
 
-#define VM(word, field) .name = word, WORD_FIELD(struct vm_config, field)
+#define VM(word, field) .name = (word), WORD_FIELD(struct vm_config, field)
 
 const struct word_rule vm_word_rules[] = {
 	{VM("mem", mem), .kind = WORD_SIZE, .min = MIB(1), .max = MEM_MAX,
