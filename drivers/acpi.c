@@ -89,7 +89,8 @@ static const struct acpi_header *table_check(const struct acpi_memory *memory, u
 		return NULL;
 	}
 	for (unsigned i = 0; i < sizeof(h->signature); i++)
-		name[i] = (char)(h->signature[i] >= ' ' && h->signature[i] <= '~' ? h->signature[i] : '?');
+		name[i] = (char)(h->signature[i] >= ' ' && h->signature[i] <= '~' ? h->signature[i]
+										  : '?');
 	length = h->length;
 	if (length < sizeof(*h) || length > TABLE_LENGTH_MAX ||
 	    !(h = map_bytes(memory, hpa, length))) {

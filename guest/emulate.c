@@ -246,7 +246,7 @@ static uint64_t sign_extend(uint64_t value, unsigned size)
 {
 	unsigned shift = 64 - 8 * size;
 
-	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the decoder gives no 0 */
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): size >= 1 */
 	return (uint64_t)((int64_t)(value << shift) >> shift);
 }
 
