@@ -14,8 +14,8 @@
 #define RFLAGS_VM  BIT_ULL(17)
 #define RIGHTS_DB  BIT(14)
 #define RIGHTS_L   BIT(13)
-#define REP_A_CALL 128 /* iterations before the guest is entered again: interrupts get their turn  \
-			*/
+/* Iterations before the guest is entered again: interrupts get their turn. */
+#define REP_A_CALL 128
 
 enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
 
