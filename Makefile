@@ -28,8 +28,10 @@ COMMON := -std=gnu11 -I. $(WARN) -MMD -MP -g
 CFLAGS_TARGET := $(COMMON) -O2 -ffreestanding -fno-pic -fno-stack-protector -mgeneral-regs-only \
 	-mno-red-zone -fno-asynchronous-unwind-tables -fno-strict-aliasing -fcf-protection=none \
 	$(if $(filter 1,$(DEBUG)),-DCONFIG_DEBUG -fno-omit-frame-pointer) -I$(OUT)/gen
+SANITIZE := $(if $(filter 1,$(COVERAGE)),--coverage,-fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined)
 CFLAGS_HOST := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
-	-fsanitize=address,undefined -fno-sanitize-recover=undefined -Itests/unit
+	$(SANITIZE) -Itests/unit
 
 OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o)
 
@@ -76,7 +78,7 @@ $(HOST)/%.o: %.c
 	$(CC) $(CFLAGS_HOST) -c -o $@ $<
 
 $(HOST)/test_%: $(HOST)/tests/unit/test_%.o $(HOST)/libpure.a
-	$(CC) -fsanitize=address,undefined -o $@ $< $(HOST)/libpure.a -lcmocka -lpthread $(TEST_LIBS)
+	$(CC) $(SANITIZE) -o $@ $< $(HOST)/libpure.a -lcmocka -lpthread $(TEST_LIBS)
 
 $(HOST)/test_decode_capstone: TEST_LIBS := -lcapstone
 
@@ -87,9 +89,25 @@ unit-build: $(UNIT_TESTS)
 unit: $(if $(T),$(HOST)/$(T),$(UNIT_TESTS))
 	@for t in $^; do echo "== $$t"; $$t || exit 1; done
 
+# Which lines of the pure code the unit tests reach, as HTML in build/coverage/html/. Its own build, without
+# sanitizers.
+COVERED := $(BUILD)/coverage
+coverage:
+	@command -v genhtml >/dev/null || { echo "coverage: as root: apt-get install lcov" >&2; exit 2; }
+	@$(MAKE) --no-print-directory HOST=$(COVERED) COVERAGE=1 unit-build
+	@find $(COVERED) -name '*.gcda' -delete
+	@for t in $(UNIT_TESTS:$(HOST)/%=$(COVERED)/%); do $$t >$(COVERED)/log 2>&1 || { cat $(COVERED)/log; exit 1; }; done
+	@lcov --quiet --capture --directory $(COVERED) --rc lcov_branch_coverage=1 \
+		--output-file $(COVERED)/all.info >$(COVERED)/log 2>&1 || { cat $(COVERED)/log; exit 1; }
+	@lcov --quiet --remove $(COVERED)/all.info '$(CURDIR)/tests/*' '/usr/*' --rc lcov_branch_coverage=1 \
+		--output-file $(COVERED)/pure.info
+	@genhtml --quiet --branch-coverage --prefix $(CURDIR) --output-directory $(COVERED)/html $(COVERED)/pure.info
+	@lcov --summary $(COVERED)/pure.info --rc lcov_branch_coverage=1 2>&1 | sed -n 's/^  *\([a-z]*\)\.*: */\1: /p'
+	@echo "$(COVERED)/html/index.html"
+
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
-.PHONY: deps deps-test demo run test nested check-layers check-format bench help
+.PHONY: deps deps-test demo run test nested check-layers check-format lint lint-cppcheck coverage bench help
 
 # Installs what is missing of Debian's packages, or prints the line that does and fails.
 deps:
@@ -135,6 +153,25 @@ check-layers:
 check-format:
 	@tests/run.py --part format
 
+# clang-tidy (what .clang-tidy chooses) and cppcheck; a file that was clean is looked at again when its
+# object is made again. `make -j2 lint` is twice as fast.
+LINT := $(SOURCES:%.c=$(BUILD)/lint/%.tidy)
+
+lint: lint-cppcheck $(LINT)
+
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
+	@mkdir -p $(@D)
+	@echo "clang-tidy $<"
+	@clang-tidy --quiet $< -- -std=gnu11 -I. -ffreestanding -mgeneral-regs-only -O2 -Wno-everything \
+		2>$@.err || { cat $@.err; exit 1; }
+	@touch $@
+
+lint-cppcheck:
+	@echo "cppcheck"
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 -I. \
+		-D__x86_64__ -D__STDC_HOSTED__=0 --suppressions-list=.cppcheck-suppressions \
+		--template='{file}:{line}: {severity} {id}: {message}' $(FOLDERS) guest-stubs
+
 # Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it).
 bench: $(BUILD)/carousel.elf stubs
 	@tools/bench $(if $(filter 1,$(STORE)),--store)
@@ -145,6 +182,8 @@ help:
 	@echo "make test         all tests (ONLY=REGEX: some of them)"
 	@echo "make unit         the unit tests (T=test_NAME: one program)"
 	@echo "make nested       the whole-system tests (ONLY=REGEX: some of them)"
+	@echo "make lint         clang-tidy and cppcheck (-j2: two files at a time)"
+	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"
 	@echo "make bench        figures of the exit paths against the stored ones (STORE=1: store them)"
 	@echo "make check-layers who includes whom, against the plan"
 	@echo "make check-format the formatting, by clang-format"

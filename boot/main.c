@@ -73,7 +73,7 @@ static void end_after_panic(void)
 /* The strings lie in the boot loader's structure, which is ours now and writable. */
 static void unescape_strings(struct mb2 *mb2)
 {
-	if (strncmp(mb2->loader_name, "GRUB", 4))
+	if (strncmp(mb2->loader_name, "GRUB", 4) != 0)
 		return;
 	words_unescape((char *)(uintptr_t)mb2->cmdline);
 	for (uint32_t i = 0; i < mb2->module_count; i++)

@@ -30,6 +30,7 @@ void apic_write(uint32_t reg, uint32_t value)
 	if (is_x2apic)
 		wrmsr(MSR_IA32_X2APIC_BASE + (reg >> 4), value);
 	else
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set in xAPIC mode */
 		*(volatile uint32_t *)(mmio + reg) = value;
 }
 

@@ -118,7 +118,8 @@ bool percpu_find_stack(uint64_t address, uint64_t *bottom, uint64_t *top)
 
 	for (unsigned i = IST_NONE; i < IST_COUNT; i++) {
 		*top = (uint64_t)(uintptr_t)(i == IST_NONE ? stacks->main : stacks->ist[i]);
-		*bottom = *top - (i == IST_NONE ? STACK_PAGES : IST_STACK_PAGES) * PAGE_SIZE;
+		*bottom = *top -
+			  (i == IST_NONE ? STACK_PAGES : IST_STACK_PAGES) * (uint64_t)PAGE_SIZE;
 		if (address >= *bottom - PAGE_SIZE && address < *top)
 			return true;
 	}

@@ -61,7 +61,7 @@ static const char *const exception_names[FIRST_IRQ] = {
 static void fill_idt(void)
 {
 	for (unsigned v = 0; v < VECTORS; v++) {
-		uint64_t entry = (uint64_t)(uintptr_t)(trap_entries + v * TRAP_ENTRY_SIZE);
+		uint64_t entry = (uint64_t)(uintptr_t)(trap_entries + (size_t)v * TRAP_ENTRY_SIZE);
 
 		idt[v] = (struct gate){
 			.offset_low = (uint16_t)entry,

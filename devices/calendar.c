@@ -2,8 +2,8 @@
  * last of its year. */
 #include "devices/calendar.h"
 
-#define DAYS_400_YEARS 146097
-#define DAYS_TO_1970   719468 /* from 0000-03-01 */
+#define DAYS_400_YEARS 146097l
+#define DAYS_TO_1970   719468l /* from 0000-03-01 */
 #define SECONDS_A_DAY  86400
 
 /* Days before month m (0 is March): 31 30 31 30 31 of five months are 153 days. */

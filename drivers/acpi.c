@@ -89,7 +89,8 @@ static const struct acpi_header *table_check(const struct acpi_memory *memory, u
 		return NULL;
 	}
 	for (unsigned i = 0; i < sizeof(h->signature); i++)
-		name[i] = h->signature[i] >= ' ' && h->signature[i] <= '~' ? h->signature[i] : '?';
+		name[i] = (char)(h->signature[i] >= ' ' && h->signature[i] <= '~' ? h->signature[i]
+										  : '?');
 	length = h->length;
 	if (length < sizeof(*h) || length > TABLE_LENGTH_MAX ||
 	    !(h = map_bytes(memory, hpa, length))) {
@@ -114,7 +115,7 @@ static bool root_read(struct acpi *acpi, uint64_t hpa, const char *signature, ui
 
 	if (!root)
 		return false;
-	if (memcmp(root->signature, signature, 4)) {
+	if (memcmp(root->signature, signature, 4) != 0) {
 		log_warn("ACPI: the root pointer leads to a table that is no %s: " REMEDY,
 			 signature);
 		return false;

@@ -24,7 +24,7 @@ static struct {
 
 static uint16_t *cell(uint32_t line, uint32_t column)
 {
-	return (uint16_t *)(uintptr_t)VGATEXT_BASE + line * screen.columns + column;
+	return (uint16_t *)(uintptr_t)VGATEXT_BASE + (size_t)line * screen.columns + column;
 }
 
 static void crtc_write(uint8_t reg, uint8_t value)
@@ -54,7 +54,7 @@ static void new_line(void)
 		/* The window is full: what is on the screen goes to its beginning. */
 		screen.line = screen.rows - 1;
 		memmove(cell(0, 0), cell(screen.lines - screen.line, 0),
-			screen.line * screen.columns * sizeof(uint16_t));
+			(size_t)screen.line * screen.columns * sizeof(uint16_t));
 	}
 	screen.column = 0;
 	blank_line(screen.line);

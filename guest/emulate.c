@@ -9,14 +9,13 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define CR0_PE    BIT_ULL(0)
-#define EFER_LMA  BIT_ULL(10)
-#define RFLAGS_VM BIT_ULL(17)
-#define RIGHTS_DB BIT(14)
-#define RIGHTS_L  BIT(13)
-#define REP_A_CALL                                                                                 \
-	128 /* iterations before the guest is entered again: interrupts get their turn             \
-	     */
+#define CR0_PE     BIT_ULL(0)
+#define EFER_LMA   BIT_ULL(10)
+#define RFLAGS_VM  BIT_ULL(17)
+#define RIGHTS_DB  BIT(14)
+#define RIGHTS_L   BIT(13)
+/* Iterations before the guest is entered again: interrupts get their turn. */
+#define REP_A_CALL 128
 
 enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
 
@@ -247,6 +246,7 @@ static uint64_t sign_extend(uint64_t value, unsigned size)
 {
 	unsigned shift = 64 - 8 * size;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): size >= 1 */
 	return (uint64_t)((int64_t)(value << shift) >> shift);
 }
 

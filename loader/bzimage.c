@@ -8,7 +8,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define SECTOR          512u
+#define SECTOR          512ull
 #define BOOT_FLAG       0xaa55u
 #define HEADER_MAGIC    0x53726448u /* "HdrS" */
 #define HEADER_AT       offsetof(struct boot_params, hdr)
@@ -190,7 +190,7 @@ static int put_boot_params(struct image *image, struct bzimage *bz)
 int load_bzimage(struct image *image)
 {
 	struct guest_entry *entry = image->entry;
-	struct bzimage bz;
+	struct bzimage bz = {0};
 	int err = read_header(image, &bz);
 
 	if (!err)

@@ -41,7 +41,7 @@ static bool parse_console(void *target, struct span value)
 	return true;
 }
 
-#define HV(word, field) .name = word, WORD_FIELD(struct hv_options, field)
+#define HV(word, field) .name = (word), WORD_FIELD(struct hv_options, field)
 
 const struct word_rule hv_word_rules[] = {
 	{HV("slice_us", slice_us), .kind = WORD_NUMBER, .min = SLICE_US_MIN, .max = SLICE_US_MAX,
@@ -123,7 +123,7 @@ static bool parse_cpuid(void *target, struct span value)
 	return value.len > 0;
 }
 
-#define VM(word, field) .name = word, WORD_FIELD(struct vm_config, field)
+#define VM(word, field) .name = (word), WORD_FIELD(struct vm_config, field)
 
 /* A feature of KVM's that can be withdrawn; docs/kvm.md lists them. */
 #define KVM_WORD(word, field)                                                                      \

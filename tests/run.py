@@ -3,7 +3,7 @@
 
     tests/run.py [--part NAME]... [--only REGEX]
 
-Parts: build, layers, format, tools, unit, nested. Leaves JUnit XML in build/junit/; the last line
+Parts: build, layers, format, lint, tools, unit, nested. Leaves JUnit XML in build/junit/; the last line
 counts what passed, failed and was skipped."""
 
 from __future__ import annotations
@@ -92,6 +92,14 @@ def part_format(_only: str) -> list[Outcome]:
         outcomes.append(outcome)
         show(outcome)
     return outcomes
+
+
+def part_lint(_only: str) -> list[Outcome]:
+    """clang-tidy and cppcheck, two files at a time."""
+    print("     clang-tidy and cppcheck; about 70 s when every file is new", flush=True)
+    outcome = command("lint", "clang-tidy, cppcheck", "make", "-k", "-j2", "--no-print-directory", "lint")
+    show(outcome)
+    return [outcome]
 
 
 class _Recorder(unittest.TestResult):
@@ -199,7 +207,8 @@ def part_nested(only: str) -> list[Outcome]:
         return [Outcome("nested", "(the runner)", FAILED, 0, f"it ended with status {status}")]
 
 
-PARTS = {"build": part_build, "layers": part_layers, "format": part_format, "tools": part_tools,
+PARTS = {"build": part_build, "layers": part_layers, "format": part_format, "lint": part_lint,
+         "tools": part_tools,
          "unit": part_unit, "nested": part_nested}
 
 

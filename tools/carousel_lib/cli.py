@@ -34,6 +34,17 @@ an example:
 """
 
 
+CPUS_MAX = 64     # MAX_PCPUS of lib/types.h
+MEMORY_MIN = 64   # MiB
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a mistake, not the whole usage."""
+
+    def error(self, message: str):
+        raise Failure(message, f"see `{self.prog} --help`")
+
+
 class AddVm(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         vms = namespace.vms = list(namespace.vms or [])
@@ -61,14 +72,11 @@ class VmOption(argparse.Action):
             setattr(vm, self.dest, values)
 
 
-# What firmware, GRUB and the hypervisor need before the first VM.
-MEMORY_MIN_MIB = 32
-
 def _regex(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise Failure(f"{text!r} is not a regular expression", str(error)) from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression ({error})") from error
     return text
 
 
@@ -83,7 +91,13 @@ def _module(text: str) -> tuple[str, str]:
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise Failure(f"{text!r} is not a number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def _cpus(text: str) -> int:
+    if _positive(text) > CPUS_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is more than the {CPUS_MAX} that Carousel can use")
     return int(text)
 
 
@@ -99,7 +113,7 @@ def _seconds(text: str) -> float:
 
 def _add_words(parser: argparse.ArgumentParser) -> None:
     """What `run` and `iso` have in common."""
-    parser.add_argument("--cpus", type=_positive, metavar="N", help="physical CPUs (run: of the "
+    parser.add_argument("--cpus", type=_cpus, metavar="N", help="physical CPUs (run: of the "
                         "emulated machine, default 1; iso: use at most N)")
     parser.add_argument("--option", action="append", default=[], metavar="WORDS",
                         help="words of the hypervisor's own command line, as \"slice_us=5000\"")
@@ -111,12 +125,14 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
                     help="bzImage, vmlinux (PVH), ELF or flat image")
     vm.add_argument("--unpack", action=VmOption, nargs=0,
                     help="the kernel is a bzImage: take its vmlinux out on this machine first")
-    vm.add_argument("--initrd", action=VmOption, metavar="FILE")
+    vm.add_argument("--initrd", action=VmOption, metavar="FILE",
+                    help="for bzImage and vmlinux: the initial RAM disk")
     vm.add_argument("--module", action=VmOption, dest="modules", type=_module,
                     metavar="FILE[:STRING]", help="a boot module and its string; may be repeated")
     vm.add_argument("--mem", action=VmOption, metavar="SIZE", help="guest memory (default 128M)")
     vm.add_argument("--vcpus", action=VmOption, metavar="N", help="virtual CPUs (default 1)")
-    vm.add_argument("--pin", action=VmOption, metavar="CPU,CPU", help="vCPU i runs on CPU i only")
+    vm.add_argument("--pin", action=VmOption, metavar="CPU,CPU", help="vCPU n runs on the n-th CPU of this list only; the list repeats "
+                    "(default: the least busy CPU)")
     vm.add_argument("--set", action=VmOption, dest="words", metavar="WORD[=VALUE]",
                     help="any other word of docs/guests.md: background, exit-ok=VALUE, "
                     "on-halt=ok, cpuid=-NAME,...; may be repeated")
@@ -130,7 +146,7 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="carousel", formatter_class=raw, allow_abbrev=False,
         description="Makes boot images of the Carousel hypervisor and its guests, and runs them.",
         epilog="`carousel COMMAND --help` tells all of a command's options.\n\n" + EPILOG)
@@ -147,7 +163,8 @@ def _parser() -> argparse.ArgumentParser:
                      help="stop after this time, with status 124 (default: none)")
     run.add_argument("--status", choices=["verdict", "guest"], default="verdict",
                      help="what the exit status says (default: verdict)")
-    run.add_argument("--firmware", choices=["bios", "uefi"], default="bios")
+    run.add_argument("--firmware", choices=["bios", "uefi"], default="bios",
+                     help="the machine's firmware (default: bios)")
     run.add_argument("--cpu-model", default="", metavar="MODEL",
                      help=f"the emulator's CPU model (Bochs: {BOCHS_MODEL})")
     run.add_argument("--ips", type=_positive, default=BOCHS_IPS, metavar="N",
@@ -163,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
 
     iso = commands.add_parser("iso", help="make an image for real machines (BIOS and UEFI)",
                               epilog=EPILOG, formatter_class=raw, allow_abbrev=False)
-    iso.add_argument("-o", "--output", required=True, metavar="FILE")
+    iso.add_argument("-o", "--output", required=True, metavar="FILE", help="the image")
     _add_words(iso)
 
     commands.add_parser("doctor", help="what this machine offers, why KVM is or is not used, and "
@@ -171,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     unpack = commands.add_parser("vmlinux", help="take the vmlinux out of a bzImage",
                                  allow_abbrev=False)
     unpack.add_argument("bzimage", metavar="BZIMAGE")
-    unpack.add_argument("-o", "--output", required=True, metavar="FILE")
+    unpack.add_argument("-o", "--output", required=True, metavar="FILE", help="the vmlinux")
     return parser
 
 
@@ -186,6 +203,8 @@ def _check_vms(arguments: argparse.Namespace) -> list[Vm]:
             size_in_bytes(vm.mem, f"--vm {vm.name}: --mem")
         files = [("--kernel", vm.kernel)] + ([("--initrd", vm.initrd)] if vm.initrd else [])
         for option, path in files + [("--module", path) for path, _ in vm.modules]:
+            if os.path.isdir(path):
+                raise Failure(f"--vm {vm.name}: {option} {path} is a folder", "name a file")
             if not os.path.isfile(path):
                 raise Failure(f"--vm {vm.name}: {option} {path}: there is no such file")
             if not os.access(path, os.R_OK):
@@ -242,9 +261,9 @@ def command_run(arguments: argparse.Namespace) -> int:
     host = choose_host(arguments.host)
     memory = (size_in_bytes(arguments.memory, "--memory") >> 20) if arguments.memory \
         else machine_memory(vms)
-    if memory < MEMORY_MIN_MIB:
-        raise Failure(f"--memory {arguments.memory} is less than {MEMORY_MIN_MIB}M",
-                      "give the machine more; sizes without K, M or G are bytes")
+    if memory < MEMORY_MIN:
+        raise Failure(f"--memory {arguments.memory} is less than the {MEMORY_MIN}M that the hypervisor and "
+                      "its images need", "leave it out: the default fits the VMs")
     options = Options(cpus=arguments.cpus or 1, memory=memory, cpu_model=arguments.cpu_model,
                       ips=arguments.ips, is_uefi=arguments.firmware == "uefi",
                       extra=arguments.host_option)
@@ -273,6 +292,9 @@ def command_run(arguments: argparse.Namespace) -> int:
 
 def command_iso(arguments: argparse.Namespace) -> int:
     vms = _check_vms(arguments)
+    folder = os.path.dirname(os.path.abspath(arguments.output))
+    if not os.path.isdir(folder):
+        raise Failure(f"-o {arguments.output}: there is no folder {folder}", "make it first")
     words = [f"cpus={arguments.cpus}"] if arguments.cpus else []
     with LogDir(None, False) as scratch:
         _unpack_kernels(vms, scratch.path)

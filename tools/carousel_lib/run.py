@@ -145,8 +145,9 @@ class Run:
         if self.has_progress and now - self._last_output >= SILENCE_SECONDS:
             self._last_output = now
             open_vms = ", ".join(vm for vm in self.watch if vm not in self.verdicts)
-            self.terminal.note(f"{now - self._began:.0f} s: working, nothing new on the console"
-                               + (f" ({open_vms})" if open_vms else ""))
+            what = (f"nothing new on the console ({open_vms})" if open_vms else
+                    "nothing new on the console") if self.lines else "GRUB loads the images"
+            self.terminal.note(f"{now - self._began:.0f} s: working, {what}")
         return False
 
     def _type(self, keys: KeyFilter) -> bool:
