@@ -11,8 +11,8 @@ _Static_assert(MAX_VM_VCPUS <= 64, "a set of local APICs is one word");
 /* 'Logical Destination Mode', xAPIC: the message's 8 bits against LDR's, by the model in DFR. */
 static bool is_logical_match_xapic(const struct lapic *lapic, uint32_t dest)
 {
-	uint32_t own = __atomic_load_n(&lapic->ldr, __ATOMIC_RELAXED) >> 24;
-	uint32_t model = __atomic_load_n(&lapic->dfr, __ATOMIC_RELAXED) >> 28;
+	uint32_t own = lapic_get(lapic, LAPIC_LDR) >> 24;
+	uint32_t model = lapic_get(lapic, LAPIC_DFR) >> 28;
 
 	if (dest > 0xff)
 		return false;
@@ -25,7 +25,7 @@ static bool is_logical_match_xapic(const struct lapic *lapic, uint32_t dest)
  * common. */
 static bool is_logical_match_x2apic(const struct lapic *lapic, uint32_t dest)
 {
-	uint32_t own = __atomic_load_n(&lapic->ldr, __ATOMIC_RELAXED);
+	uint32_t own = lapic_get(lapic, LAPIC_LDR);
 
 	return own >> 16 == dest >> 16 && (own & dest & 0xffff);
 }
@@ -42,7 +42,7 @@ bool lapic_matches(const struct lapic *lapic, const struct apic_message *msg)
 	if (msg->is_logical)
 		return is_x2apic ? is_logical_match_x2apic(lapic, msg->dest)
 				 : is_logical_match_xapic(lapic, msg->dest);
-	if (msg->dest == __atomic_load_n(&lapic->id, __ATOMIC_RELAXED))
+	if (msg->dest == lapic_get(lapic, LAPIC_ID) >> (is_x2apic ? 0 : 24))
 		return true;
 	/* As KVM has it: a CPU whose ID does not fit in 8 bits must be reachable by INIT and
 	 * STARTUP before it can be in x2APIC mode. */
