@@ -107,9 +107,11 @@ static int write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	if ((value & BIT(10)) && !cpuid_has(&vcpu->cpuid, 1, 0, 2, 21))
 		return -EPERM;
 	ret = lapic_base_write(&vcpu->lapic, value, maxphyaddr);
-	if (!ret)
-		cpuid_update_apic_enable(&vcpu->cpuid, value & BIT(11));
-	return ret;
+	if (ret)
+		return ret;
+	cpuid_update_apic_enable(&vcpu->cpuid, value & BIT(11));
+	vcpu_arch_apic_mode_changed(vcpu);
+	return 0;
 }
 
 static int read_x2apic(struct vcpu *vcpu, uint32_t msr, uint64_t *value)

@@ -24,6 +24,7 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		vcpu_reset(vcpu, true);
 		vcpu_arch_reset(vcpu, true);
 		vcpu->activity = vcpu->index ? VCPU_WAIT_FOR_STARTUP : VCPU_ACTIVE;
+		requests |= VCPU_REQ_EVENT; /* what was pending is gone */
 	}
 	if ((requests & VCPU_REQ_STARTUP) && vcpu->activity == VCPU_WAIT_FOR_STARTUP) {
 		vcpu_arch_startup(vcpu, __atomic_load_n(&vcpu->startup_vector, __ATOMIC_ACQUIRE));

@@ -12,6 +12,9 @@
 /* Bits of PRIMARY_CONTROLS that change while a vCPU lives; all others are as fitted. */
 #define PRIMARY_DYNAMIC (PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING)
 
+/* The same of SECONDARY_CONTROLS: they follow the mode of the local APIC. */
+#define SECONDARY_DYNAMIC (SECONDARY_VIRTUALIZE_APIC_ACCESSES | SECONDARY_VIRTUALIZE_X2APIC_MODE)
+
 extern char vmx_exit_entry[];
 
 void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
@@ -23,6 +26,17 @@ void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
 		return;
 	v->primary = primary;
 	vmwrite(PRIMARY_CONTROLS, primary);
+}
+
+void vmx_set_secondary(struct vmx_vcpu *v, uint32_t mask, uint32_t bits)
+{
+	uint32_t secondary = (v->secondary & ~mask) | bits;
+
+	ASSERT(!((mask | bits) & ~SECONDARY_DYNAMIC));
+	if (secondary == v->secondary)
+		return;
+	v->secondary = secondary;
+	vmwrite(SECONDARY_CONTROLS, secondary);
 }
 
 void vmx_setup_host_state(void)
@@ -40,8 +54,9 @@ static void setup_controls(struct vmx_vcpu *v)
 {
 	const struct vmx_caps *caps = &vmx_machine.caps;
 	struct vmx_vm *vm = v->vcpu.vm->arch;
-	uint32_t secondary = caps->secondary;
+	uint32_t secondary = caps->secondary & ~(uint32_t)SECONDARY_DYNAMIC;
 
+	v->secondary = secondary;
 	v->primary = caps->primary & ~(uint32_t)PRIMARY_DYNAMIC;
 	vmwrite(PIN_BASED_CONTROLS, caps->pin);
 	vmwrite(PRIMARY_CONTROLS, v->primary);
@@ -64,6 +79,8 @@ static void setup_controls(struct vmx_vcpu *v)
 	vmwrite(EPT_POINTER, vm->eptp);
 	if (secondary & SECONDARY_ENABLE_VPID)
 		vmwrite(VPID, v->vpid);
+	if (vmx_machine.has_vid)
+		vmx_apicv_setup(v);
 	vmwrite(TSC_OFFSET, v->vcpu.vm->tsc_offset + v->vcpu.tsc_adjust);
 	vmwrite(VMCS_LINK_POINTER, UINT64_MAX);
 	if (caps->has_preemption_timer)
