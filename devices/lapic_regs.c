@@ -5,6 +5,10 @@
 #define X2APIC_MSR_BASE 0x800u
 #define X2APIC_ICR      (X2APIC_MSR_BASE + (LAPIC_ICR_LOW >> 4))
 
+/* A fixed interrupt to itself is worth a short way; level and trigger mode mean nothing there. */
+#define ICR_KIND          (3u << 18 | 7u << 8) /* shorthand, delivery mode */
+#define ICR_FIXED_TO_SELF (APIC_TO_SELF << 18 | LAPIC_DM_FIXED << 8)
+
 /* Who may do what: in xAPIC mode, in x2APIC mode. */
 enum { R = BIT(0), W = BIT(1), XR = BIT(2), XW = BIT(3), RW = R | W, XRW = XR | XW };
 
@@ -258,7 +262,10 @@ int lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
 		lapic_put(lapic, LAPIC_ICR_LOW, (uint32_t)value);
 		lapic_put(lapic, LAPIC_ICR_HIGH_X2APIC, (uint32_t)(value >> 32));
 		lapic_put(lapic, LAPIC_ICR_HIGH, (uint32_t)(value >> 32));
-		lapic_send(lapic, (uint32_t)value, (uint32_t)(value >> 32));
+		if ((value & ICR_KIND) == ICR_FIXED_TO_SELF)
+			self_ipi(lapic, (uint8_t)value);
+		else
+			lapic_send(lapic, (uint32_t)value, (uint32_t)(value >> 32));
 	} else {
 		reg_write(lapic, (msr - X2APIC_MSR_BASE) << 4, (uint32_t)value);
 	}

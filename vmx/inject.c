@@ -79,10 +79,6 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		inject_nmi(v);
 	if (vmx_machine.has_vid)
 		vmx_apicv_sync(v);
-	if (!has_injectable(vcpu)) {
-		vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, false);
-		return;
-	}
 	is_open = !v->has_injection && (vmread(GUEST_RFLAGS) & RFLAGS_IF) &&
 		  !(vmread(GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 	if (is_open) {
@@ -90,8 +86,7 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 
 		if (vector >= 0)
 			vmx_inject(v, (uint32_t)vector | INTR_TYPE_EXTERNAL, 0, 0);
-		is_open = !has_injectable(vcpu);
 	}
 	/* What could not be injected, or comes behind what was, waits for the window. */
-	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, !is_open);
+	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, has_injectable(vcpu));
 }

@@ -14,6 +14,10 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	struct vcpu *vcpu = &v->vcpu;
 	uint32_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
 
+	if (likely(requests == VCPU_REQ_EVENT && vcpu->activity == VCPU_ACTIVE)) {
+		vmx_inject_pending(v);
+		return true;
+	}
 	if (requests & VCPU_REQ_STOP) {
 		/* It stays set: whoever enters again must see it. */
 		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
