@@ -21,6 +21,7 @@ static void reset_registers(struct lapic *lapic)
 	for (uint32_t reg = LAPIC_VERSION; reg < LAPIC_MMIO_SIZE; reg += 4)
 		lapic_put(lapic, reg, 0);
 	lapic->irr = lapic->isr = (struct lapic_vectors){.max = -1};
+	lapic->changed = LAPIC_CHANGED_ISR | LAPIC_CHANGED_TMR;
 	lapic->esr_pending = 0;
 
 	lapic_put(lapic, LAPIC_VERSION, LAPIC_VERSION_VALUE);
@@ -200,15 +201,26 @@ int lapic_pending_vector(struct lapic *lapic)
 	return lapic_has_deliverable(lapic) ? lapic->irr.max : -1;
 }
 
-void lapic_highest(struct lapic *lapic, uint8_t *irr, uint8_t *isr, uint64_t tmr[4])
+uint8_t lapic_highest_irr(struct lapic *lapic)
 {
-	lapic_take_posted(lapic);
+	if (unlikely(__atomic_load_n(&lapic->has_posted, __ATOMIC_RELAXED)))
+		lapic_take_posted(lapic);
+	else
+		find_vectors(lapic, LAPIC_IRR, &lapic->irr);
+	return lapic->irr.max < 0 ? 0 : (uint8_t)lapic->irr.max;
+}
+
+uint8_t lapic_highest_isr(struct lapic *lapic)
+{
 	find_vectors(lapic, LAPIC_ISR, &lapic->isr);
-	*irr = lapic->irr.max < 0 ? 0 : (uint8_t)lapic->irr.max;
-	*isr = lapic->isr.max < 0 ? 0 : (uint8_t)lapic->isr.max;
+	return lapic->isr.max < 0 ? 0 : (uint8_t)lapic->isr.max;
+}
+
+void lapic_level_vectors(const struct lapic *lapic, uint64_t tmr[4])
+{
 	for (unsigned i = 0; i < 4; i++)
-		tmr[i] = *vector_word(lapic, LAPIC_TMR, 2 * i) |
-			 (uint64_t)*vector_word(lapic, LAPIC_TMR, 2 * i + 1) << 32;
+		tmr[i] = lapic_get(lapic, LAPIC_TMR + 0x20 * i) |
+			 (uint64_t)lapic_get(lapic, LAPIC_TMR + 0x20 * i + 0x10) << 32;
 }
 
 void lapic_accept(struct lapic *lapic, uint8_t vector)
@@ -237,6 +249,7 @@ void lapic_eoi(struct lapic *lapic)
 	if (vector < 0)
 		return;
 	clear_vector(lapic, LAPIC_ISR, &lapic->isr, (unsigned)vector);
+	lapic->changed |= LAPIC_CHANGED_ISR;
 	update_ppr(lapic);
 	lapic_ended(lapic, (uint8_t)vector);
 	signal_if_deliverable(lapic);
@@ -275,6 +288,8 @@ static void accept_posted(struct lapic *lapic, unsigned index, uint32_t edge, ui
 	*vector_word(lapic, LAPIC_IRR, index) |= edge | level;
 	/* 'Upon acceptance of an interrupt into the IRR, the corresponding TMR bit is cleared for
 	 * edge-triggered interrupts and set for level-triggered.' */
+	if (level & ~*tmr)
+		lapic->changed |= LAPIC_CHANGED_TMR;
 	*tmr = (*tmr & ~edge) | level;
 }
 

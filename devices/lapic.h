@@ -96,6 +96,9 @@ struct apic_bus {
 	uint32_t arbiter; /* (a) lowest-priority round robin */
 };
 
+#define LAPIC_CHANGED_ISR BIT(0)
+#define LAPIC_CHANGED_TMR BIT(1) /* a bit has been set */
+
 /* What is known of the 256 bits of IRR or ISR, so that the highest is found without a search. */
 struct lapic_vectors {
 	uint32_t words; /* bit n: the n-th 32-bit register is not 0 */
@@ -119,6 +122,7 @@ struct lapic {
 
 	/* (o) from here on */
 	struct lapic_vectors irr __aligned(CACHE_LINE), isr; /* stale, when shared, at each exit */
+	uint32_t changed; /* LAPIC_CHANGED_: by the model; whoever serves a shared one clears it */
 	uint32_t esr_pending;   /* what software will read after its next write to ESR */
 	uint32_t timer_lvt;     /* what the timer works with: LVT, TMICT and TDCR as last taken */
 	uint32_t timer_initial; /* (a shared register changes before the model hears of it) */
@@ -144,8 +148,8 @@ void lapic_reset(struct lapic *lapic, bool is_init);
 
 /* From now on the CPU works on `regs` while the guest runs: it takes vectors from IRR to ISR, ends
  * them, and changes TPR and PPR. The model then keeps nothing of them elsewhere, and calls signal
- * also when the CPU's own idea of the highest vectors is to be set: lapic_highest(). Before the VM
- * runs. */
+ * also when the CPU's own idea of the highest vectors is to be set: lapic_highest_irr(). Before the
+ * VM runs. */
 void lapic_share(struct lapic *lapic);
 
 /* A register as it stands, without a read's side effects. */
@@ -154,11 +158,14 @@ static inline uint32_t lapic_get(const struct lapic *lapic, uint32_t reg)
 	return __atomic_load_n(&lapic->regs[reg / 4], __ATOMIC_RELAXED);
 }
 
-/* For a shared one: moves what has been posted to IRR, and gives the highest vectors in IRR and
- * ISR, 0 for none, as the CPU wants to know them; in tmr[4] the vectors whose EOI concerns the
- * IOAPIC.
- */
-void lapic_highest(struct lapic *lapic, uint8_t *irr, uint8_t *isr, uint64_t tmr[4]);
+/* For a shared one: the highest vector in IRR, what has been posted included, and in ISR; 0 for
+ * none, as the CPU wants to know them. The second is news only when LAPIC_CHANGED_ISR is set. */
+uint8_t lapic_highest_irr(struct lapic *lapic);
+uint8_t lapic_highest_isr(struct lapic *lapic);
+
+/* The vectors whose EOI the IOAPIC wants to hear of. It has more than before only when
+ * LAPIC_CHANGED_TMR is set. */
+void lapic_level_vectors(const struct lapic *lapic, uint64_t tmr[4]);
 
 /* For a shared one: the CPU has ended `vector`, and has written `offset`, which has an effect. */
 void lapic_ended(struct lapic *lapic, uint8_t vector);

@@ -16,6 +16,9 @@
 #include "vmx/ept.h"
 #include "vmx/vmx.h"
 
+#define INTERRUPT_STATUS_RVI 0x00ffu
+#define INTERRUPT_STATUS_SVI 0xff00u
+
 /* Exit qualification of an APIC access. */
 #define APIC_ACCESS_OFFSET     0xfffu
 #define APIC_ACCESS_TYPE_SHIFT 12
@@ -114,19 +117,32 @@ void vcpu_arch_apic_mode_changed(struct vcpu *vcpu)
 	__atomic_fetch_or(&vcpu->requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
 }
 
-void vmx_apicv_sync(struct vmx_vcpu *v)
+static void set_eoi_exits(struct vmx_vcpu *v)
 {
-	uint8_t rvi, svi;
 	uint64_t tmr[ARRAY_SIZE(v->eoi_exit)];
 
-	lapic_highest(&v->vcpu.lapic, &rvi, &svi, tmr);
-	vmwrite(GUEST_INTERRUPT_STATUS, (uint64_t)svi << 8 | rvi);
+	lapic_level_vectors(&v->vcpu.lapic, tmr);
 	for (unsigned i = 0; i < ARRAY_SIZE(tmr); i++) {
-		if (likely(tmr[i] == v->eoi_exit[i]))
+		if (tmr[i] == v->eoi_exit[i])
 			continue;
 		v->eoi_exit[i] = tmr[i];
 		vmwrite(EOI_EXIT_BITMAP0 + 2 * i, tmr[i]);
 	}
+}
+
+void vmx_apicv_sync(struct vmx_vcpu *v)
+{
+	struct lapic *lapic = &v->vcpu.lapic;
+	uint64_t old = vmread(GUEST_INTERRUPT_STATUS);
+	uint64_t status = (old & INTERRUPT_STATUS_SVI) | lapic_highest_irr(lapic);
+
+	if (unlikely(lapic->changed)) {
+		status = (uint64_t)lapic_highest_isr(lapic) << 8 | (status & INTERRUPT_STATUS_RVI);
+		set_eoi_exits(v);
+		lapic->changed = 0;
+	}
+	if (status != old)
+		vmwrite(GUEST_INTERRUPT_STATUS, status);
 }
 
 enum exit_verdict vmx_handle_virtualized_eoi(struct vmx_vcpu *v)

@@ -36,8 +36,9 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	}
 	if (requests & VCPU_REQ_NMI)
 		vcpu->is_nmi_pending = true;
-	if (vcpu->activity == VCPU_HALTED)
-		vcpu_resume_from_halt(vcpu);
+	/* Resumed, it has another look to come. */
+	if (vcpu->activity == VCPU_HALTED && vcpu_resume_from_halt(vcpu))
+		return true;
 	if (vcpu->activity != VCPU_ACTIVE) {
 		*verdict = SCHED_WAIT;
 		return false;

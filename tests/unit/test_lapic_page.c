@@ -46,6 +46,7 @@ static int setup_shared(void **state)
 	for (unsigned i = 0; i < RIG_CPUS; i++)
 		lapic_share(&rig.lapic[i]);
 	rig.fake.signal_count = 0;
+	cpu->changed = 0;
 	return ret;
 }
 
@@ -57,11 +58,11 @@ static void advance(uint64_t ns)
 /* 'SVI << 8 | RVI' as the model wants it. */
 static unsigned status(uint64_t tmr[4])
 {
-	uint64_t ignored[4];
-	uint8_t irr, isr;
+	uint8_t irr = lapic_highest_irr(cpu);
 
-	lapic_highest(cpu, &irr, &isr, tmr ? tmr : ignored);
-	return (unsigned)isr << 8 | irr;
+	if (tmr)
+		lapic_level_vectors(cpu, tmr);
+	return (unsigned)lapic_highest_isr(cpu) << 8 | irr;
 }
 
 static void test_page_has_every_register(void **state)
@@ -158,6 +159,11 @@ static void test_level_and_its_eoi(void **state)
 	assert_int_equal(rig.eoi_vector, 0x63);
 	lapic_ended(cpu, 0xc1); /* edge: nobody hears of it */
 	assert_int_equal(rig.eois, 1);
+	assert_int_equal(cpu->changed, LAPIC_CHANGED_TMR);
+	cpu->changed = 0;
+	lapic_post(cpu, 0x63, true);
+	status(NULL);
+	assert_int_equal(cpu->changed, 0); /* nothing new */
 	lapic_post(cpu, 0x63, false);
 	status(tmr);
 	assert_int_equal(tmr[0x63 / 64], 0);
@@ -173,6 +179,7 @@ static void test_eoi_in_software(void **state)
 	rig.fake.signal_count = 0;
 	lapic_mmio_write(cpu, LAPIC_EOI, 0);
 	assert_false(page_bit(LAPIC_ISR, 0x41));
+	assert_int_equal(cpu->changed, LAPIC_CHANGED_ISR);
 	assert_int_equal(*reg(LAPIC_PPR), 0);
 	assert_int_equal(who_was_signalled(VCPU_SIGNAL_EVENT), 1);
 	assert_int_equal(status(NULL), 0);
@@ -247,6 +254,7 @@ static void test_disabling_forgets(void **state)
 	cpu_delivers(0x52);
 	lapic_post(cpu, 0x77, false);
 	assert_int_equal(lapic_base_write(cpu, cpu->base & ~LAPIC_BASE_ENABLE, 39), 0);
+	assert_int_equal(cpu->changed, LAPIC_CHANGED_ISR | LAPIC_CHANGED_TMR);
 	assert_int_equal(status(NULL), 0);
 	assert_int_equal(lapic_pending_vector(cpu), -1);
 	assert_int_equal(*reg(LAPIC_PPR), 0);
