@@ -154,11 +154,6 @@ void vcpu_arch_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 	vmwrite(TSC_OFFSET, offset);
 }
 
-void vcpu_arch_deadline_changed(struct vcpu *vcpu)
-{
-	to_vmx(vcpu)->sync_at = 0;
-}
-
 void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);

@@ -43,6 +43,7 @@ struct vmx_vcpu {
 	struct loaded_vmcs loaded;
 	uint64_t host_rsp;        /* (o) what HOST_RSP holds */
 	uint64_t sync_at;         /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
+	uint64_t armed;           /* (o) TSC: the deadline that the timer is set for */
 	bool is_synced_for_if0;   /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
 	bool has_injection;       /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
 	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
