@@ -166,6 +166,7 @@ void carousel_main(const struct boot *boot)
 		.tsc = boot->tsc,
 		.is_mitigations_off = options->is_mitigations_off,
 		.is_switch_eager = options->is_switch_eager,
+		.is_vid_off = options->is_vid_off,
 	};
 
 	build_machine(boot, vm_has_ended);

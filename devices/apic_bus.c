@@ -11,8 +11,8 @@ _Static_assert(MAX_VM_VCPUS <= 64, "a set of local APICs is one word");
 /* 'Logical Destination Mode', xAPIC: the message's 8 bits against LDR's, by the model in DFR. */
 static bool is_logical_match_xapic(const struct lapic *lapic, uint32_t dest)
 {
-	uint32_t own = __atomic_load_n(&lapic->ldr, __ATOMIC_RELAXED) >> 24;
-	uint32_t model = __atomic_load_n(&lapic->dfr, __ATOMIC_RELAXED) >> 28;
+	uint32_t own = lapic_get(lapic, LAPIC_LDR) >> 24;
+	uint32_t model = lapic_get(lapic, LAPIC_DFR) >> 28;
 
 	if (dest > 0xff)
 		return false;
@@ -25,7 +25,7 @@ static bool is_logical_match_xapic(const struct lapic *lapic, uint32_t dest)
  * common. */
 static bool is_logical_match_x2apic(const struct lapic *lapic, uint32_t dest)
 {
-	uint32_t own = __atomic_load_n(&lapic->ldr, __ATOMIC_RELAXED);
+	uint32_t own = lapic_get(lapic, LAPIC_LDR);
 
 	return own >> 16 == dest >> 16 && (own & dest & 0xffff);
 }
@@ -42,7 +42,7 @@ bool lapic_matches(const struct lapic *lapic, const struct apic_message *msg)
 	if (msg->is_logical)
 		return is_x2apic ? is_logical_match_x2apic(lapic, msg->dest)
 				 : is_logical_match_xapic(lapic, msg->dest);
-	if (msg->dest == __atomic_load_n(&lapic->id, __ATOMIC_RELAXED))
+	if (msg->dest == lapic_get(lapic, LAPIC_ID) >> (is_x2apic ? 0 : 24))
 		return true;
 	/* As KVM has it: a CPU whose ID does not fit in 8 bits must be reachable by INIT and
 	 * STARTUP before it can be in x2APIC mode. */
@@ -160,7 +160,7 @@ unsigned apic_bus_deliver_set(struct apic_bus *bus, const struct apic_message *m
 
 	for (uint32_t i = 0; i < bus->count; i++) {
 		struct lapic *lapic = bus->lapic[i];
-		uint64_t id = __atomic_load_n(&lapic->id, __ATOMIC_RELAXED);
+		uint64_t id = lapic_id(lapic);
 
 		if (id >= first && id - first < 128 && bitmap_is_set(ids, (unsigned)(id - first)) &&
 		    lapic_is_hw_enabled(lapic))
@@ -172,10 +172,10 @@ unsigned apic_bus_deliver_set(struct apic_bus *bus, const struct apic_message *m
 int apic_bus_find(const struct apic_bus *bus, uint64_t id)
 {
 	/* IDs are mostly the vCPUs' numbers. */
-	if (id < bus->count && __atomic_load_n(&bus->lapic[id]->id, __ATOMIC_RELAXED) == id)
+	if (id < bus->count && lapic_id(bus->lapic[id]) == id)
 		return (int)id;
 	for (uint32_t i = 0; i < bus->count; i++)
-		if (__atomic_load_n(&bus->lapic[i]->id, __ATOMIC_RELAXED) == id)
+		if (lapic_id(bus->lapic[i]) == id)
 			return (int)i;
 	return -1;
 }

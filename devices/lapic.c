@@ -2,7 +2,11 @@
  * interrupts, and the lock-free way in for vectors from other pCPUs. */
 #include "devices/lapic_internal.h"
 #include "lib/errno.h"
-#include "lib/string.h"
+
+#define LAPIC_VERSION_VALUE 0x00060014u /* 7 LVT entries, no directed EOI (bit 24 clear) */
+
+/* IRR, ISR and TMR: 256 bits in eight registers. */
+#define VECTOR_REGS 8
 
 /* --- states
  * --------------------------------------------------------------------------------------- */
@@ -10,32 +14,34 @@
 /* 'Local APIC State After Power-Up or Reset'. The ID and IA32_APIC_BASE are the caller's. */
 static void reset_registers(struct lapic *lapic)
 {
-	bool is_x2apic = lapic_is_x2apic(lapic);
-
-	__atomic_store_n(&lapic->ldr, is_x2apic ? X2APIC_LDR(lapic->initial_id) : 0,
-			 __ATOMIC_RELAXED);
-	__atomic_store_n(&lapic->dfr, UINT32_MAX, __ATOMIC_RELAXED);
-	__atomic_store_n(&lapic->svr, 0xff, __ATOMIC_RELAXED);
+	lapic_put(lapic, LAPIC_LVT_ERROR, LVT_MASKED);
+	lapic_take_posted(lapic); /* to be forgotten */
 	lapic_timer_reset(lapic);
-	for (unsigned i = 0; i < LVT_COUNT; i++)
-		lapic->lvt[i] = LVT_MASKED;
-	if (lapic->vcpu == 0)
-		lapic->lvt[LVT_LINT0] = LAPIC_DM_EXTINT << LVT_MODE_SHIFT;
-	lapic->esr = lapic->esr_pending = 0;
-	lapic->icr = 0;
-
-	lapic_take_posted(lapic);
-	memset(lapic->irr, 0, sizeof(lapic->irr));
-	memset(lapic->isr, 0, sizeof(lapic->isr));
-	memset(lapic->tmr, 0, sizeof(lapic->tmr));
-	lapic->irr_max = lapic->isr_max = -1;
-	lapic->tpr = lapic->ppr = 0;
+	/* All behind the ID, which others may read meanwhile. */
+	for (uint32_t reg = LAPIC_VERSION; reg < LAPIC_MMIO_SIZE; reg += 4)
+		lapic_put(lapic, reg, 0);
+	lapic->irr = lapic->isr = (struct lapic_vectors){.max = -1};
+	lapic->changed = LAPIC_CHANGED_ISR | LAPIC_CHANGED_TMR;
 	lapic->esr_pending = 0;
+
+	lapic_put(lapic, LAPIC_VERSION, LAPIC_VERSION_VALUE);
+	if (lapic_is_x2apic(lapic))
+		lapic_put(lapic, LAPIC_LDR, X2APIC_LDR(lapic->initial_id));
+	lapic_put(lapic, LAPIC_DFR, UINT32_MAX);
+	lapic_put(lapic, LAPIC_SVR, 0xff);
+	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
+		lapic_put(lapic, lapic_lvt[i], LVT_MASKED);
+	lapic->timer_lvt = LVT_MASKED;
+	if (lapic->vcpu == 0)
+		lapic_put(lapic, LAPIC_LVT_LINT0, LAPIC_DM_EXTINT << LVT_MODE_SHIFT);
 }
 
-static void set_state(struct lapic *lapic, uint64_t base, uint32_t id)
+/* In xAPIC mode, and while it is disabled, the ID has 8 bits in the register's highest byte. */
+static void set_state(struct lapic *lapic, uint64_t base)
 {
-	__atomic_store_n(&lapic->id, id, __ATOMIC_RELAXED);
+	uint32_t id = lapic->initial_id;
+
+	lapic_put(lapic, LAPIC_ID, base & LAPIC_BASE_EXTD ? id : id << 24);
 	__atomic_store_n(&lapic->base, base, __ATOMIC_RELAXED);
 }
 
@@ -44,8 +50,7 @@ void lapic_reset(struct lapic *lapic, bool is_init)
 	uint64_t bsp = lapic->vcpu == 0 ? LAPIC_BASE_BSP : 0;
 
 	if (!is_init)
-		set_state(lapic, LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | bsp,
-			  lapic->initial_id & 0xff);
+		set_state(lapic, LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | bsp);
 	reset_registers(lapic);
 }
 
@@ -56,6 +61,11 @@ void lapic_init(struct lapic *lapic, struct apic_bus *bus, struct platform *plat
 		.bus = bus, .platform = platform, .vcpu = vcpu, .initial_id = apic_id};
 	lapic_timer_init(lapic);
 	lapic_reset(lapic, false);
+}
+
+void lapic_share(struct lapic *lapic)
+{
+	lapic->is_shared = true;
 }
 
 /* 'x2APIC State Transitions'. */
@@ -84,14 +94,15 @@ int lapic_base_write(struct lapic *lapic, uint64_t value, unsigned maxphyaddr)
 	if (changed & LAPIC_BASE_ENABLE) {
 		/* 'When IA32_APIC_BASE[11] is set to 0, prior initialization to the APIC may be
 		 * lost': it is, and enabling finds the power-up state. */
-		set_state(lapic, value, lapic->initial_id & 0xff);
+		set_state(lapic, value);
 		reset_registers(lapic);
 	} else if (changed & LAPIC_BASE_EXTD) {
 		/* From xAPIC to x2APIC all stays but the ID and LDR that software wrote and the
 		 * high half of the ICR. */
-		lapic->icr &= UINT32_MAX;
-		__atomic_store_n(&lapic->ldr, X2APIC_LDR(lapic->initial_id), __ATOMIC_RELAXED);
-		set_state(lapic, value, lapic->initial_id);
+		lapic_put(lapic, LAPIC_ICR_HIGH, 0);
+		lapic_put(lapic, LAPIC_ICR_HIGH_X2APIC, 0);
+		lapic_put(lapic, LAPIC_LDR, X2APIC_LDR(lapic->initial_id));
+		set_state(lapic, value);
 	} else {
 		__atomic_store_n(&lapic->base, value, __ATOMIC_RELAXED);
 	}
@@ -100,33 +111,81 @@ int lapic_base_write(struct lapic *lapic, uint64_t value, unsigned maxphyaddr)
 
 bool lapic_is_enabled(const struct lapic *lapic)
 {
-	return lapic_is_hw_enabled(lapic) &&
-	       __atomic_load_n(&lapic->svr, __ATOMIC_RELAXED) & SVR_ENABLE;
+	return lapic_is_hw_enabled(lapic) && lapic_get(lapic, LAPIC_SVR) & SVR_ENABLE;
 }
 
 /* --- priorities
  * ----------------------------------------------------------------------------------- */
+
+static uint32_t *vector_word(struct lapic *lapic, uint32_t base, unsigned index)
+{
+	return &lapic->regs[base / 4 + index * 4];
+}
+
+static int find_highest(struct lapic *lapic, uint32_t base, uint32_t words)
+{
+	unsigned i;
+
+	if (!words)
+		return -1;
+	i = 31 - (unsigned)__builtin_clz(words);
+	return (int)(i * 32 + 31 - (unsigned)__builtin_clz(*vector_word(lapic, base, i)));
+}
+
+static void set_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors *known,
+		       unsigned vector)
+{
+	*vector_word(lapic, base, vector / 32) |= BIT(vector % 32);
+	known->words |= BIT(vector / 32);
+	known->max = MAX(known->max, (int)vector);
+}
+
+static void clear_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors *known,
+			 unsigned vector)
+{
+	uint32_t *word = vector_word(lapic, base, vector / 32);
+
+	*word &= ~(uint32_t)BIT(vector % 32);
+	if (!*word)
+		known->words &= ~(uint32_t)BIT(vector / 32);
+	known->max = find_highest(lapic, base, known->words);
+}
+
+/* What the CPU may have changed. */
+static void find_vectors(struct lapic *lapic, uint32_t base, struct lapic_vectors *known)
+{
+	uint32_t words = 0;
+
+	for (unsigned i = 0; i < VECTOR_REGS; i++)
+		if (*vector_word(lapic, base, i))
+			words |= BIT(i);
+	known->words = words;
+	known->max = find_highest(lapic, base, words);
+}
 
 /* 'Task and Processor Priorities': the processor-priority class is the greater of the classes of
  * TPR and of the highest vector in service; the sub-class is TPR's when TPR's class is not the
  * lesser. */
 static void update_ppr(struct lapic *lapic)
 {
-	uint8_t in_service = lapic->isr_max < 0 ? 0 : (uint8_t)(lapic->isr_max & 0xf0);
+	uint32_t in_service = lapic->isr.max < 0 ? 0 : (uint32_t)(lapic->isr.max & 0xf0);
+	uint32_t tpr = lapic_tpr(lapic);
 
-	lapic->ppr = (lapic->tpr & 0xf0) >= in_service ? lapic->tpr : in_service;
+	lapic_put(lapic, LAPIC_PPR, (tpr & 0xf0) >= in_service ? tpr : in_service);
 }
 
-/* PPR may have gone down. */
+/* PPR may have gone down; and what the CPU knows of a shared one may be wrong now. */
 static void signal_if_deliverable(struct lapic *lapic)
 {
-	if (lapic_has_deliverable(lapic))
+	if (unlikely(lapic->is_shared) || lapic_has_deliverable(lapic))
 		lapic_signal_self(lapic, VCPU_SIGNAL_EVENT);
 }
 
 void lapic_set_tpr(struct lapic *lapic, uint8_t tpr)
 {
-	lapic->tpr = tpr;
+	lapic_put(lapic, LAPIC_TPR, tpr);
+	if (unlikely(lapic->is_shared))
+		find_vectors(lapic, LAPIC_ISR, &lapic->isr);
 	update_ppr(lapic);
 	signal_if_deliverable(lapic);
 }
@@ -137,44 +196,76 @@ int lapic_pending_vector(struct lapic *lapic)
 	 * lapic_take_posted orders the rest. */
 	if (unlikely(__atomic_load_n(&lapic->has_posted, __ATOMIC_RELAXED)))
 		lapic_take_posted(lapic);
-	return lapic_has_deliverable(lapic) ? lapic->irr_max : -1;
+	else if (unlikely(lapic->is_shared))
+		find_vectors(lapic, LAPIC_IRR, &lapic->irr);
+	return lapic_has_deliverable(lapic) ? lapic->irr.max : -1;
+}
+
+uint8_t lapic_highest_irr(struct lapic *lapic)
+{
+	if (unlikely(__atomic_load_n(&lapic->has_posted, __ATOMIC_RELAXED)))
+		lapic_take_posted(lapic);
+	else
+		find_vectors(lapic, LAPIC_IRR, &lapic->irr);
+	return lapic->irr.max < 0 ? 0 : (uint8_t)lapic->irr.max;
+}
+
+uint8_t lapic_highest_isr(struct lapic *lapic)
+{
+	find_vectors(lapic, LAPIC_ISR, &lapic->isr);
+	return lapic->isr.max < 0 ? 0 : (uint8_t)lapic->isr.max;
+}
+
+void lapic_level_vectors(const struct lapic *lapic, uint64_t tmr[4])
+{
+	for (unsigned i = 0; i < 4; i++)
+		tmr[i] = lapic_get(lapic, LAPIC_TMR + 0x20 * i) |
+			 (uint64_t)lapic_get(lapic, LAPIC_TMR + 0x20 * i + 0x10) << 32;
 }
 
 void lapic_accept(struct lapic *lapic, uint8_t vector)
 {
-	bitmap_clear(lapic->irr, vector);
-	lapic->irr_max = bitmap_highest(lapic->irr, ARRAY_SIZE(lapic->irr));
-	bitmap_set(lapic->isr, vector);
-	lapic->isr_max = vector; /* above PPR, so above all in service */
+	clear_vector(lapic, LAPIC_IRR, &lapic->irr, vector);
+	set_vector(lapic, LAPIC_ISR, &lapic->isr, vector);
 	update_ppr(lapic);
+}
+
+void lapic_ended(struct lapic *lapic, uint8_t vector)
+{
+	/* 'If the terminated interrupt was a level-triggered interrupt, the local APIC also sends
+	 * an end-of-interrupt message to all I/O APICs.' */
+	if (unlikely(*vector_word(lapic, LAPIC_TMR, vector / 32) & BIT(vector % 32)) &&
+	    lapic->bus->eoi)
+		lapic->bus->eoi(lapic->bus->eoi_ctx, vector);
 }
 
 void lapic_eoi(struct lapic *lapic)
 {
-	int vector = lapic->isr_max;
+	int vector;
 
+	if (unlikely(lapic->is_shared))
+		find_vectors(lapic, LAPIC_ISR, &lapic->isr);
+	vector = lapic->isr.max;
 	if (vector < 0)
 		return;
-	bitmap_clear(lapic->isr, (unsigned)vector);
-	lapic->isr_max = bitmap_highest(lapic->isr, ARRAY_SIZE(lapic->isr));
+	clear_vector(lapic, LAPIC_ISR, &lapic->isr, (unsigned)vector);
+	lapic->changed |= LAPIC_CHANGED_ISR;
 	update_ppr(lapic);
-	/* 'If the terminated interrupt was a level-triggered interrupt, the local APIC also sends
-	 * an end-of-interrupt message to all I/O APICs.' */
-	if (unlikely(bitmap_is_set(lapic->tmr, (unsigned)vector)) && lapic->bus->eoi)
-		lapic->bus->eoi(lapic->bus->eoi_ctx, (uint8_t)vector);
+	lapic_ended(lapic, (uint8_t)vector);
 	signal_if_deliverable(lapic);
 }
 
 bool lapic_is_eoi_silent(const struct lapic *lapic)
 {
-	int vector = lapic->isr_max;
+	int vector = lapic->isr.max;
+	unsigned word = (unsigned)vector / 32;
 
-	if (vector < 0 || lapic->irr_max >= 0 || bitmap_is_set(lapic->tmr, (unsigned)vector))
+	if (vector < 0 || lapic->irr.max >= 0)
 		return false;
-	for (unsigned i = 0; i < ARRAY_SIZE(lapic->isr); i++)
-		if (lapic->isr[i] & ~(i == (unsigned)vector / 64 ? BIT_ULL(vector % 64) : 0))
-			return false;
-	return true;
+	/* Nothing else in service, and nothing for an IOAPIC to hear. */
+	return lapic->isr.words == BIT(word) &&
+	       lapic_get(lapic, LAPIC_ISR + word * 0x10) == BIT((unsigned)vector % 32) &&
+	       !(lapic_get(lapic, LAPIC_TMR + word * 0x10) & BIT((unsigned)vector % 32));
 }
 
 /* --- the way in
@@ -203,6 +294,18 @@ static uint64_t take_word(uint64_t *word)
 	return __atomic_exchange_n(word, 0, __ATOMIC_RELAXED);
 }
 
+static void accept_posted(struct lapic *lapic, unsigned index, uint32_t edge, uint32_t level)
+{
+	uint32_t *tmr = vector_word(lapic, LAPIC_TMR, index);
+
+	*vector_word(lapic, LAPIC_IRR, index) |= edge | level;
+	/* 'Upon acceptance of an interrupt into the IRR, the corresponding TMR bit is cleared for
+	 * edge-triggered interrupts and set for level-triggered.' */
+	if (level & ~*tmr)
+		lapic->changed |= LAPIC_CHANGED_TMR;
+	*tmr = (*tmr & ~edge) | level;
+}
+
 void lapic_take_posted(struct lapic *lapic)
 {
 	uint32_t words = __atomic_exchange_n(&lapic->has_posted, 0, __ATOMIC_ACQUIRE);
@@ -220,12 +323,10 @@ void lapic_take_posted(struct lapic *lapic)
 			edge &= ~(uint64_t)(BIT(LAPIC_FIRST_VECTOR) - 1);
 			level &= ~(uint64_t)(BIT(LAPIC_FIRST_VECTOR) - 1);
 		}
-		lapic->irr[i] |= edge | level;
-		/* 'Upon acceptance of an interrupt into the IRR, the corresponding TMR bit is
-		 * cleared for edge-triggered interrupts and set for level-triggered.' */
-		lapic->tmr[i] = (lapic->tmr[i] & ~edge) | level;
+		accept_posted(lapic, 2 * i, (uint32_t)edge, (uint32_t)level);
+		accept_posted(lapic, 2 * i + 1, (uint32_t)(edge >> 32), (uint32_t)(level >> 32));
 	}
-	lapic->irr_max = bitmap_highest(lapic->irr, ARRAY_SIZE(lapic->irr));
+	find_vectors(lapic, LAPIC_IRR, &lapic->irr);
 	if (is_illegal)
 		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
 }
@@ -236,19 +337,21 @@ void lapic_raise(struct lapic *lapic, uint8_t vector)
 		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
 		return;
 	}
-	bitmap_set(lapic->irr, vector);
-	bitmap_clear(lapic->tmr, vector);
-	lapic->irr_max = MAX(lapic->irr_max, (int)vector);
+	set_vector(lapic, LAPIC_IRR, &lapic->irr, vector);
+	*vector_word(lapic, LAPIC_TMR, vector / 32) &= ~(uint32_t)BIT(vector % 32);
 	lapic_signal_self(lapic, VCPU_SIGNAL_EVENT);
 }
 
 /* --- local interrupts and errors
  * ------------------------------------------------------------------ */
 
-void lapic_fire_lvt(struct lapic *lapic, enum lapic_lvt entry)
-{
-	uint32_t lvt = lapic->lvt[entry];
+const uint16_t lapic_lvt[LAPIC_LVT_COUNT] = {
+	LAPIC_LVT_CMCI,  LAPIC_LVT_TIMER, LAPIC_LVT_THERMAL, LAPIC_LVT_PMC,
+	LAPIC_LVT_LINT0, LAPIC_LVT_LINT1, LAPIC_LVT_ERROR,
+};
 
+void lapic_fire(struct lapic *lapic, uint32_t lvt)
+{
 	if (lvt & LVT_MASKED)
 		return;
 	switch (lvt >> LVT_MODE_SHIFT & 7) {
@@ -266,8 +369,8 @@ void lapic_fire_lvt(struct lapic *lapic, enum lapic_lvt entry)
 		break;
 	default:
 		lapic->platform->ops->note(lapic->platform->ctx,
-					   "vCPU %u: LVT entry %u with delivery mode %u dropped",
-					   lapic->vcpu, (unsigned)entry, lvt >> LVT_MODE_SHIFT & 7);
+					   "vCPU %u: local interrupt with LVT %#x dropped",
+					   lapic->vcpu, lvt);
 	}
 }
 
@@ -276,12 +379,12 @@ void lapic_line(struct lapic *lapic, unsigned lint)
 	if (!lapic_is_hw_enabled(lapic))
 		lapic_signal_self(lapic, lint ? VCPU_SIGNAL_NMI : VCPU_SIGNAL_EVENT);
 	else
-		lapic_fire_lvt(lapic, lint ? LVT_LINT1 : LVT_LINT0);
+		lapic_fire(lapic, lapic_get(lapic, lint ? LAPIC_LVT_LINT1 : LAPIC_LVT_LINT0));
 }
 
 bool lapic_is_extint_open(const struct lapic *lapic)
 {
-	uint32_t lint0 = lapic->lvt[LVT_LINT0];
+	uint32_t lint0 = lapic_get(lapic, LAPIC_LVT_LINT0);
 
 	return !lapic_is_hw_enabled(lapic) ||
 	       (!(lint0 & LVT_MASKED) && (lint0 >> LVT_MODE_SHIFT & 7) == LAPIC_DM_EXTINT);
@@ -294,5 +397,5 @@ void lapic_error(struct lapic *lapic, uint32_t esr_bits)
 
 	lapic->esr_pending |= esr_bits;
 	if (is_armed)
-		lapic_fire_lvt(lapic, LVT_ERROR);
+		lapic_fire(lapic, lapic_get(lapic, LAPIC_LVT_ERROR));
 }

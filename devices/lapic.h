@@ -1,5 +1,9 @@
-/* The local APIC of one vCPU (SDM, 'Advanced Programmable Interrupt Controller'), software path:
- * state, priorities, timer, ICR decoding, in xAPIC and x2APIC mode.
+/* The local APIC of one vCPU (SDM, 'Advanced Programmable Interrupt Controller'): state,
+ * priorities, timer, ICR decoding, in xAPIC and x2APIC mode.
+ *
+ * The registers that software sees live in a page of the SDM's layout, `regs`. A CPU that
+ * virtualises the local APIC (VMX: 'virtual-APIC page') may work on that page while the guest runs:
+ * see lapic_share().
  *
  * Ownership: all functions run on the pCPU that runs the vCPU, without a lock, except
  * lapic_post(), lapic_matches(), lapic_is_enabled() and lapic_is_x2apic(), which any pCPU may call
@@ -94,16 +98,13 @@ struct apic_bus {
 	bool is_ext_dest_id_off;
 };
 
-/* The local vector table, in the order of struct lapic's lvt. */
-enum lapic_lvt {
-	LVT_CMCI,
-	LVT_TIMER,
-	LVT_THERMAL,
-	LVT_PMC,
-	LVT_LINT0,
-	LVT_LINT1,
-	LVT_ERROR,
-	LVT_COUNT,
+#define LAPIC_CHANGED_ISR BIT(0)
+#define LAPIC_CHANGED_TMR BIT(1) /* a bit has been set */
+
+/* What is known of the 256 bits of IRR or ISR, so that the highest is found without a search. */
+struct lapic_vectors {
+	uint32_t words; /* bit n: the n-th 32-bit register is not 0 */
+	int max;        /* the highest vector, -1 for none */
 };
 
 struct lapic {
@@ -111,10 +112,8 @@ struct lapic {
 	struct platform *platform; /* (i) */
 	uint32_t vcpu;             /* (i) number within the VM */
 	uint32_t initial_id;       /* (i) what the x2APIC ID register shows */
-	/* Written by the owner, read by all. */
-	uint32_t id; /* (a) the ID it answers to: in xAPIC mode 8 bits, software may change it */
-	uint32_t ldr, dfr, svr; /* (a) ldr in the mode's own format */
-	uint64_t base;          /* (a) IA32_APIC_BASE */
+	bool is_shared;            /* (i) lapic_share() */
+	uint64_t base;             /* (a) IA32_APIC_BASE; written by the owner */
 
 	/* (a) Vectors posted by anyone and not yet in irr, edge- and level-triggered apart; in
 	 * has_posted bit n says that word n of either may hold some. On cache lines of their own.
@@ -124,18 +123,21 @@ struct lapic {
 	uint32_t has_posted;
 
 	/* (o) from here on */
-	uint64_t irr[4] __aligned(CACHE_LINE), isr[4], tmr[4];
-	int irr_max, isr_max;      /* the highest vector in irr and isr, -1 for none */
-	uint8_t tpr, ppr;          /* ppr always follows tpr and isr_max */
-	uint32_t esr, esr_pending; /* what software reads, what it will read after its next write */
-	uint64_t icr;
-	uint32_t lvt[LVT_COUNT];
-	uint32_t timer_initial;      /* TMICT */
-	uint32_t timer_divide;       /* TDCR */
+	struct lapic_vectors irr __aligned(CACHE_LINE), isr; /* stale, when shared, at each exit */
+	uint32_t changed; /* LAPIC_CHANGED_: by the model; whoever serves a shared one clears it */
+	uint32_t esr_pending;   /* what software will read after its next write to ESR */
+	uint32_t timer_lvt;     /* what the timer works with: LVT, TMICT and TDCR as last taken */
+	uint32_t timer_initial; /* (a shared register changes before the model hears of it) */
+	uint32_t timer_divide;
 	uint64_t timer_start;        /* VM TSC ticks when the count began at timer_initial */
 	uint64_t timer_period;       /* ns from there to 0; 0 when no count runs */
 	uint64_t timer_deadline;     /* IA32_TSC_DEADLINE's value in VM TSC ticks; 0 is off */
 	struct platform_timer timer; /* armed only while the timer's LVT is not masked */
+
+	/* The registers, each where its xAPIC offset says: lapic_get(). ID and LDR are in the
+	 * mode's own format; the ICR's high half stands at 0x304 (x2APIC) and at 0x310 (xAPIC).
+	 * ID, LDR, DFR and SVR: (a). */
+	uint32_t regs[LAPIC_MMIO_SIZE / 4] __aligned(PAGE_SIZE);
 };
 
 /* The power-up state; `vcpu` 0 is the BSP. The caller then puts it into bus->lapic[vcpu], before
@@ -145,6 +147,31 @@ void lapic_init(struct lapic *lapic, struct apic_bus *bus, struct platform *plat
 /* What an INIT leaves (the ID and IA32_APIC_BASE stay), and a power-up reset. Unlike bare hardware
  * the BSP's LINT0 then lets ExtINT through: the virtual wire mode that a PC's firmware sets up. */
 void lapic_reset(struct lapic *lapic, bool is_init);
+
+/* From now on the CPU works on `regs` while the guest runs: it takes vectors from IRR to ISR, ends
+ * them, and changes TPR and PPR. The model then keeps nothing of them elsewhere, and calls signal
+ * also when the CPU's own idea of the highest vectors is to be set: lapic_highest_irr(). Before the
+ * VM runs. */
+void lapic_share(struct lapic *lapic);
+
+/* A register as it stands, without a read's side effects. */
+static inline uint32_t lapic_get(const struct lapic *lapic, uint32_t reg)
+{
+	return __atomic_load_n(&lapic->regs[reg / 4], __ATOMIC_RELAXED);
+}
+
+/* For a shared one: the highest vector in IRR, what has been posted included, and in ISR; 0 for
+ * none, as the CPU wants to know them. The second is news only when LAPIC_CHANGED_ISR is set. */
+uint8_t lapic_highest_irr(struct lapic *lapic);
+uint8_t lapic_highest_isr(struct lapic *lapic);
+
+/* The vectors whose EOI the IOAPIC wants to hear of. It has more than before only when
+ * LAPIC_CHANGED_TMR is set. */
+void lapic_level_vectors(const struct lapic *lapic, uint64_t tmr[4]);
+
+/* For a shared one: the CPU has ended `vector`, and has written `offset`, which has an effect. */
+void lapic_ended(struct lapic *lapic, uint8_t vector);
+void lapic_written(struct lapic *lapic, uint32_t offset);
 
 /* xAPIC MMIO, 32-bit registers on 16-byte places. Elsewhere reads give 0, writes vanish, both set
  * ESR. In x2APIC mode or disabled nobody answers: all ones. */
@@ -165,9 +192,13 @@ int __must_check lapic_base_write(struct lapic *lapic, uint64_t value, unsigned 
 void lapic_tsc_deadline_write(struct lapic *lapic, uint64_t when);
 uint64_t lapic_tsc_deadline_read(const struct lapic *lapic);
 
-/* The task priority as the TPR register has it: for CR8, its value << 4 (and lapic->tpr >> 4 to
- * read it). */
+/* The task priority as the TPR register has it: for CR8, its value << 4. */
 void lapic_set_tpr(struct lapic *lapic, uint8_t tpr);
+
+static inline uint8_t lapic_tpr(const struct lapic *lapic)
+{
+	return (uint8_t)lapic_get(lapic, LAPIC_TPR);
+}
 
 static inline bool lapic_is_x2apic(const struct lapic *lapic)
 {
@@ -188,7 +219,7 @@ bool lapic_matches(const struct lapic *lapic, const struct apic_message *msg);
  * posted vectors to IRR first. */
 int lapic_pending_vector(struct lapic *lapic);
 
-/* Delivered: IRR to ISR. `vector` is what lapic_pending_vector just gave. */
+/* Delivered: IRR to ISR. `vector` is what lapic_pending_vector just gave. Not for a shared one. */
 void lapic_accept(struct lapic *lapic, uint8_t vector);
 
 /* A write to the EOI register, or what stands for one. */

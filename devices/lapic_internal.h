@@ -17,6 +17,12 @@
 #define LVT_MASKED      BIT(16)
 #define LVT_TIMER_SHIFT 17 /* timer mode, 2 bits */
 
+/* The local vector table's registers. */
+#define LAPIC_LVT_COUNT 7
+extern const uint16_t lapic_lvt[LAPIC_LVT_COUNT];
+
+#define LAPIC_ICR_HIGH_X2APIC 0x304 /* RDMSR of the 64-bit ICR reads it there */
+
 /* ESR bits. */
 #define ESR_SEND_ILLEGAL     BIT(5)
 #define ESR_RECEIVE_ILLEGAL  BIT(6)
@@ -29,9 +35,22 @@ static inline bool lapic_is_hw_enabled(const struct lapic *lapic)
 	return __atomic_load_n(&lapic->base, __ATOMIC_RELAXED) & LAPIC_BASE_ENABLE;
 }
 
+/* The ID that software sees now. Any pCPU. */
+static inline uint32_t lapic_id(const struct lapic *lapic)
+{
+	uint32_t id = lapic_get(lapic, LAPIC_ID);
+
+	return lapic_is_x2apic(lapic) ? id : id >> 24;
+}
+
 static inline bool lapic_has_deliverable(const struct lapic *lapic)
 {
-	return lapic->irr_max > (lapic->ppr | 0xf);
+	return lapic->irr.max > (int)(lapic_get(lapic, LAPIC_PPR) | 0xf);
+}
+
+static inline void lapic_put(struct lapic *lapic, uint32_t reg, uint32_t value)
+{
+	__atomic_store_n(&lapic->regs[reg / 4], value, __ATOMIC_RELAXED);
 }
 
 static inline void lapic_signal_self(struct lapic *lapic, enum vcpu_signal what)
@@ -46,8 +65,8 @@ void lapic_raise(struct lapic *lapic, uint8_t vector);
 /* Moves what others have posted to IRR. */
 void lapic_take_posted(struct lapic *lapic);
 
-/* A local interrupt source fires: delivers as its LVT entry says. */
-void lapic_fire_lvt(struct lapic *lapic, enum lapic_lvt entry);
+/* A local interrupt source fires: delivers as its LVT entry, `lvt`, says. */
+void lapic_fire(struct lapic *lapic, uint32_t lvt);
 
 /* Records an error; the first since software's last write to ESR fires the error LVT. */
 void lapic_error(struct lapic *lapic, uint32_t esr_bits);

@@ -2,10 +2,12 @@
 #include "devices/lapic_internal.h"
 #include "lib/errno.h"
 
-#define LAPIC_VERSION_VALUE (0x14u | (LVT_COUNT - 1) << 16) /* no directed EOI (bit 24 clear) */
-
 #define X2APIC_MSR_BASE 0x800u
 #define X2APIC_ICR      (X2APIC_MSR_BASE + (LAPIC_ICR_LOW >> 4))
+
+/* A fixed interrupt to itself is worth a short way; level and trigger mode mean nothing there. */
+#define ICR_KIND          (3u << 18 | 7u << 8) /* shorthand, delivery mode */
+#define ICR_FIXED_TO_SELF (APIC_TO_SELF << 18 | LAPIC_DM_FIXED << 8)
 
 /* Who may do what: in xAPIC mode, in x2APIC mode. */
 enum { R = BIT(0), W = BIT(1), XR = BIT(2), XW = BIT(3), RW = R | W, XRW = XR | XW };
@@ -50,84 +52,39 @@ static const struct reg_rule {
 	[LAPIC_SELF_IPI >> 4] = {XW, 0xff, 0},
 };
 
-static enum lapic_lvt lvt_index(uint32_t reg)
-{
-	if (reg == LAPIC_LVT_CMCI)
-		return LVT_CMCI;
-	return (enum lapic_lvt)(((reg - LAPIC_LVT_TIMER) >> 4) + LVT_TIMER);
-}
-
-static uint32_t map_read(const uint64_t *map, uint32_t index)
-{
-	return (uint32_t)(map[index / 2] >> (index % 2 * 32));
-}
-
 static uint32_t reg_read(struct lapic *lapic, uint32_t reg)
 {
 	switch (reg) {
-	case LAPIC_ID:
-		return lapic_is_x2apic(lapic) ? lapic->id : lapic->id << 24;
-	case LAPIC_VERSION:
-		return LAPIC_VERSION_VALUE;
-	case LAPIC_TPR:
-		return lapic->tpr;
-	case LAPIC_PPR:
-		return lapic->ppr;
-	case LAPIC_LDR:
-		return lapic->ldr;
-	case LAPIC_DFR:
-		return lapic->dfr;
-	case LAPIC_SVR:
-		return lapic->svr;
-	case LAPIC_ISR ... LAPIC_ISR + 0x70:
-		return map_read(lapic->isr, (reg - LAPIC_ISR) >> 4);
 	case LAPIC_TMR ... LAPIC_TMR + 0x70:
-		lapic_take_posted(lapic);
-		return map_read(lapic->tmr, (reg - LAPIC_TMR) >> 4);
 	case LAPIC_IRR ... LAPIC_IRR + 0x70:
 		lapic_take_posted(lapic);
-		return map_read(lapic->irr, (reg - LAPIC_IRR) >> 4);
-	case LAPIC_ESR:
-		return lapic->esr;
-	case LAPIC_ICR_LOW:
-		return (uint32_t)lapic->icr;
-	case LAPIC_ICR_HIGH:
-		return (uint32_t)(lapic->icr >> 32);
-	case LAPIC_LVT_CMCI:
-	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
-		return lapic->lvt[lvt_index(reg)];
-	case LAPIC_TMICT:
-		return lapic->timer_initial;
+		break;
 	case LAPIC_TMCCT:
 		return lapic_timer_current(lapic);
-	case LAPIC_TDCR:
-		return lapic->timer_divide;
-	default: /* APR, RRD and EOI: nothing to see */
-		return 0;
 	}
+	return lapic_get(lapic, reg); /* APR, RRD and EOI: nothing to see */
 }
 
-static void set_lvt(struct lapic *lapic, enum lapic_lvt entry, uint32_t value)
+static void set_lvt(struct lapic *lapic, uint32_t entry, uint32_t value)
 {
 	/* 'Local APIC State After It Has Been Software Disabled': 'the mask bits for all the LVT
 	 * entries are set. Attempts to reset these bits will be ignored.' */
-	if (!(lapic->svr & SVR_ENABLE))
+	if (!(lapic_get(lapic, LAPIC_SVR) & SVR_ENABLE))
 		value |= LVT_MASKED;
-	if (entry == LVT_TIMER)
+	lapic_put(lapic, entry, value);
+	if (entry == LAPIC_LVT_TIMER)
 		lapic_timer_set_lvt(lapic, value);
-	else
-		lapic->lvt[entry] = value;
 	/* LINT0 is a level: what the 8259s have asserted meanwhile comes when it is let through. */
-	if (entry == LVT_LINT0 && lapic_is_extint_open(lapic))
+	if (entry == LAPIC_LVT_LINT0 && lapic_is_extint_open(lapic))
 		lapic_signal_self(lapic, VCPU_SIGNAL_EVENT);
 }
 
 static void set_svr(struct lapic *lapic, uint32_t value)
 {
-	__atomic_store_n(&lapic->svr, value, __ATOMIC_RELAXED);
+	lapic_put(lapic, LAPIC_SVR, value);
 	if (!(value & SVR_ENABLE))
-		for (unsigned i = 0; i < LVT_COUNT; i++)
-			set_lvt(lapic, (enum lapic_lvt)i, lapic->lvt[i]);
+		for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
+			set_lvt(lapic, lapic_lvt[i], lapic_get(lapic, lapic_lvt[i]));
 }
 
 void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest)
@@ -157,14 +114,14 @@ static void self_ipi(struct lapic *lapic, uint8_t vector)
 {
 	if (unlikely(vector < LAPIC_FIRST_VECTOR))
 		lapic_error(lapic, ESR_SEND_ILLEGAL | ESR_RECEIVE_ILLEGAL);
-	else if (likely(lapic->svr & SVR_ENABLE))
+	else if (likely(lapic_get(lapic, LAPIC_SVR) & SVR_ENABLE))
 		lapic_raise(lapic, vector);
 }
 
 /* An xAPIC destination has 8 bits, and all of them set mean all APICs. */
-static uint32_t xapic_dest(uint64_t icr)
+static uint32_t xapic_dest(const struct lapic *lapic)
 {
-	uint32_t dest = (uint32_t)(icr >> 56);
+	uint32_t dest = lapic_get(lapic, LAPIC_ICR_HIGH) >> 24;
 
 	return dest == 0xff ? APIC_BROADCAST : dest;
 }
@@ -174,7 +131,8 @@ static void reg_write(struct lapic *lapic, uint32_t reg, uint32_t value)
 {
 	switch (reg) {
 	case LAPIC_ID:
-		__atomic_store_n(&lapic->id, value >> 24, __ATOMIC_RELAXED);
+	case LAPIC_LDR:
+		lapic_put(lapic, reg, value);
 		break;
 	case LAPIC_TPR:
 		lapic_set_tpr(lapic, (uint8_t)value);
@@ -182,30 +140,27 @@ static void reg_write(struct lapic *lapic, uint32_t reg, uint32_t value)
 	case LAPIC_EOI:
 		lapic_eoi(lapic);
 		break;
-	case LAPIC_LDR:
-		__atomic_store_n(&lapic->ldr, value, __ATOMIC_RELAXED);
-		break;
 	case LAPIC_DFR: /* the other bits read as ones */
-		__atomic_store_n(&lapic->dfr, value | 0x0fffffff, __ATOMIC_RELAXED);
+		lapic_put(lapic, LAPIC_DFR, value | 0x0fffffff);
 		break;
 	case LAPIC_SVR:
 		set_svr(lapic, value);
 		break;
 	case LAPIC_ESR: /* shows what has been logged since the last write, and logs anew */
 		lapic_take_posted(lapic);
-		lapic->esr = lapic->esr_pending;
+		lapic_put(lapic, LAPIC_ESR, lapic->esr_pending);
 		lapic->esr_pending = 0;
 		break;
 	case LAPIC_ICR_LOW:
-		lapic->icr = (lapic->icr & ~(uint64_t)UINT32_MAX) | value;
-		lapic_send(lapic, value, xapic_dest(lapic->icr));
+		lapic_put(lapic, LAPIC_ICR_LOW, value);
+		lapic_send(lapic, value, xapic_dest(lapic));
 		break;
 	case LAPIC_ICR_HIGH:
-		lapic->icr = (uint64_t)value << 32 | (uint32_t)lapic->icr;
+		lapic_put(lapic, LAPIC_ICR_HIGH, value);
 		break;
 	case LAPIC_LVT_CMCI:
 	case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
-		set_lvt(lapic, lvt_index(reg), value);
+		set_lvt(lapic, reg, value);
 		break;
 	case LAPIC_TMICT:
 		lapic_timer_set_initial(lapic, value);
@@ -260,6 +215,15 @@ void lapic_mmio_write(struct lapic *lapic, uint32_t offset, uint32_t value)
 		reg_write(lapic, offset, value & rule->bits);
 }
 
+void lapic_written(struct lapic *lapic, uint32_t offset)
+{
+	/* x2APIC mode has one such write: SELF IPI with a vector that is illegal. */
+	if (lapic_is_x2apic(lapic) && offset == LAPIC_SELF_IPI)
+		self_ipi(lapic, (uint8_t)lapic_get(lapic, LAPIC_SELF_IPI));
+	else
+		lapic_mmio_write(lapic, offset, lapic_get(lapic, offset));
+}
+
 /* --- x2APIC
  * --------------------------------------------------------------------------------------- */
 
@@ -279,7 +243,8 @@ int lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value)
 	if (!x2apic_rule(lapic, msr, XR))
 		return -EPERM;
 	if (msr == X2APIC_ICR)
-		*value = lapic->icr;
+		*value = (uint64_t)lapic_get(lapic, LAPIC_ICR_HIGH_X2APIC) << 32 |
+			 lapic_get(lapic, LAPIC_ICR_LOW);
 	else
 		*value = reg_read(lapic, (msr - X2APIC_MSR_BASE) << 4);
 	return 0;
@@ -294,8 +259,13 @@ int lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
 		return -EPERM;
 	value &= rule->bits | high;
 	if (msr == X2APIC_ICR) {
-		lapic->icr = value;
-		lapic_send(lapic, (uint32_t)value, (uint32_t)(value >> 32));
+		lapic_put(lapic, LAPIC_ICR_LOW, (uint32_t)value);
+		lapic_put(lapic, LAPIC_ICR_HIGH_X2APIC, (uint32_t)(value >> 32));
+		lapic_put(lapic, LAPIC_ICR_HIGH, (uint32_t)(value >> 32));
+		if ((value & ICR_KIND) == ICR_FIXED_TO_SELF)
+			self_ipi(lapic, (uint8_t)value);
+		else
+			lapic_send(lapic, (uint32_t)value, (uint32_t)(value >> 32));
 	} else {
 		reg_write(lapic, (msr - X2APIC_MSR_BASE) << 4, (uint32_t)value);
 	}

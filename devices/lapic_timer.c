@@ -18,7 +18,7 @@ static unsigned lvt_mode(uint32_t lvt)
 
 static bool has_mode(const struct lapic *lapic, unsigned mode)
 {
-	return lvt_mode(lapic->lvt[LVT_TIMER]) == mode;
+	return lvt_mode(lapic->timer_lvt) == mode;
 }
 
 /* 'Divide Configuration Register': bits 3, 1, 0 are 0 for 2, 1 for 4, ... 6 for 128, 7 for 1. */
@@ -91,7 +91,7 @@ static void arm_next(struct lapic *lapic, uint64_t now)
 
 	if (lapic->timer_deadline && lapic->timer_deadline <= now)
 		lapic->timer_deadline = 0;
-	if (lapic->lvt[LVT_TIMER] & LVT_MASKED || (!period && !lapic->timer_deadline)) {
+	if (lapic->timer_lvt & LVT_MASKED || (!period && !lapic->timer_deadline)) {
 		disarm(lapic);
 		return;
 	}
@@ -122,7 +122,7 @@ static void timer_expire(void *owner, uint64_t now)
 		arm_next(lapic, now);
 	else
 		lapic->timer_period = 0;
-	lapic_fire_lvt(lapic, LVT_TIMER);
+	lapic_fire(lapic, lapic->timer_lvt);
 }
 
 /* An interrupt that was due before software touches the timer is not lost by the touch. */
@@ -139,10 +139,16 @@ void lapic_timer_init(struct lapic *lapic)
 	platform_timer_init(&lapic->timer, lapic->vcpu, lapic, timer_expire);
 }
 
+static void set_initial(struct lapic *lapic, uint32_t count)
+{
+	lapic->timer_initial = count;
+	lapic_put(lapic, LAPIC_TMICT, count);
+}
+
 static void stop(struct lapic *lapic)
 {
 	disarm(lapic);
-	lapic->timer_initial = 0;
+	set_initial(lapic, 0);
 	lapic->timer_period = 0;
 	lapic->timer_deadline = 0;
 }
@@ -156,11 +162,11 @@ void lapic_timer_reset(struct lapic *lapic)
 void lapic_timer_set_lvt(struct lapic *lapic, uint32_t lvt)
 {
 	uint64_t now = platform_now(lapic->platform);
-	uint32_t old = lapic->lvt[LVT_TIMER], count;
+	uint32_t old = lapic->timer_lvt, count;
 
 	catch_up(lapic, now);
 	count = count_at(lapic, now);
-	lapic->lvt[LVT_TIMER] = lvt;
+	lapic->timer_lvt = lvt;
 	if (lvt_mode(old) == lvt_mode(lvt)) {
 		if ((old ^ lvt) & LVT_MASKED)
 			arm_next(lapic, now);
@@ -178,12 +184,14 @@ void lapic_timer_set_initial(struct lapic *lapic, uint32_t count)
 {
 	uint64_t now;
 
-	if (lvt_mode(lapic->lvt[LVT_TIMER]) >= TIMER_DEADLINE)
-		return; /* 'In TSC-deadline mode, writes to the initial-count register are ignored.'
-			 */
+	if (lvt_mode(lapic->timer_lvt) >= TIMER_DEADLINE) {
+		/* 'In TSC-deadline mode, writes to the initial-count register are ignored.' */
+		lapic_put(lapic, LAPIC_TMICT, lapic->timer_initial);
+		return;
+	}
 	now = platform_now(lapic->platform);
 	catch_up(lapic, now);
-	lapic->timer_initial = count;
+	set_initial(lapic, count);
 	run_from(lapic, count, now); /* 0 stops it */
 	arm_next(lapic, now);
 }
@@ -196,6 +204,7 @@ void lapic_timer_set_divide(struct lapic *lapic, uint32_t tdcr)
 	catch_up(lapic, now);
 	count = count_at(lapic, now);
 	lapic->timer_divide = tdcr;
+	lapic_put(lapic, LAPIC_TDCR, tdcr);
 	if (lapic->timer_period) {
 		run_from(lapic, count, now);
 		arm_next(lapic, now);
@@ -209,7 +218,7 @@ void lapic_tsc_deadline_write(struct lapic *lapic, uint64_t when)
 	if (lapic->timer.is_armed)
 		catch_up(lapic, platform_now(lapic->platform));
 	lapic->timer_deadline = when;
-	if (when && likely(!(lapic->lvt[LVT_TIMER] & LVT_MASKED)))
+	if (when && likely(!(lapic->timer_lvt & LVT_MASKED)))
 		arm(lapic, when);
 	else
 		disarm(lapic);

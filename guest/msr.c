@@ -14,9 +14,12 @@
 #define EFER_LMA BIT_ULL(10)
 #define EFER_NX  BIT_ULL(11)
 
+#define CPUID_1_ECX_TSC_DEADLINE BIT(24)
+
 #define MTRR_FIXED_COUNT    11
 #define MTRR_VARIABLE_COUNT 8
 #define MTRR_DEF_TYPE_INDEX (VCPU_MTRR_COUNT - 1)
+#define X2APIC_MSRS         0x800
 #define MTRRCAP_FIX         BIT_ULL(8)
 #define MTRRCAP_WC          BIT_ULL(10)
 
@@ -109,9 +112,11 @@ static int write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 		return -EPERM;
 	kvm_sync_pv_eoi(vcpu);
 	ret = lapic_base_write(&vcpu->lapic, value, maxphyaddr);
-	if (!ret)
-		cpuid_update_apic_enable(&vcpu->cpuid, value & BIT(11));
-	return ret;
+	if (ret)
+		return ret;
+	cpuid_update_apic_enable(&vcpu->cpuid, value & BIT(11));
+	vcpu_arch_apic_mode_changed(vcpu);
+	return 0;
 }
 
 static int read_x2apic(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
@@ -133,13 +138,13 @@ static int read_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 	(void)msr;
 	*value = when ? when + vcpu->tsc_adjust : 0;
-	return cpuid_has(&vcpu->cpuid, 1, 0, 2, 24) ? 0 : -EPERM;
+	return vcpu->cpuid.basic[1].ecx & CPUID_1_ECX_TSC_DEADLINE ? 0 : -EPERM;
 }
 
 static int write_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)msr;
-	if (!cpuid_has(&vcpu->cpuid, 1, 0, 2, 24))
+	if (!(vcpu->cpuid.basic[1].ecx & CPUID_1_ECX_TSC_DEADLINE))
 		return -EPERM;
 	lapic_tsc_deadline_write(&vcpu->lapic, value ? value - vcpu->tsc_adjust : 0);
 	return 0;
@@ -312,7 +317,7 @@ static const struct msr_row rows[] = {
 	ARCH(MSR_IA32_PAT, write_pat, VCPU_PAT),
 	ROW(MSR_IA32_MTRR_DEF_TYPE, read_mtrr, write_mtrr),
 	ROW(MSR_IA32_TSC_DEADLINE, read_tsc_deadline, write_tsc_deadline),
-	RANGE(0x800, 0x8ff, read_x2apic, write_x2apic),
+	RANGE(X2APIC_MSRS, X2APIC_MSRS + 0xff, read_x2apic, write_x2apic),
 	RANGE(0x4b564d00, 0x4b564dff, kvm_msr_read, kvm_msr_write),
 	ARCH(MSR_IA32_EFER, write_efer, VCPU_EFER),
 	ARCH(MSR_IA32_STAR, write_arch, VCPU_STAR),
@@ -363,8 +368,14 @@ int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	const struct msr_row *row = find_row(msr);
+	const struct msr_row *row;
 
+	/* The two that a guest writes at each interrupt, without the search for their rows. */
+	if (msr >> 8 == X2APIC_MSRS >> 8)
+		return write_x2apic(vcpu, msr, value);
+	if (msr == MSR_IA32_TSC_DEADLINE)
+		return write_tsc_deadline(vcpu, msr, value);
+	row = find_row(msr);
 	if (!row || !row->write) {
 		note_unknown(vcpu, "writes", msr);
 		return -EPERM;

@@ -259,35 +259,45 @@ void platform_add_vcpu(struct vcpu *vcpu)
 	struct apic_bus *bus = &vcpu->vm->dev.apic_bus;
 
 	lapic_init(&vcpu->lapic, bus, &vcpu->vm->platform, vcpu->index, vcpu->apic_id);
+	if (vcpu_arch_has_virtual_interrupt_delivery(vcpu->vm))
+		lapic_share(&vcpu->lapic);
 	bus->lapic[bus->count++] = &vcpu->lapic;
+}
+
+bool platform_has_extint(struct vcpu *vcpu)
+{
+	return vcpu->index == 0 && pic_is_pending(&vcpu->vm->dev.pic) &&
+	       lapic_is_extint_open(&vcpu->lapic);
 }
 
 bool platform_has_interrupt(struct vcpu *vcpu)
 {
 	kvm_sync_pv_eoi(vcpu);
-	if (vcpu->index == 0 && pic_is_pending(&vcpu->vm->dev.pic) &&
-	    lapic_is_extint_open(&vcpu->lapic))
-		return true;
-	return lapic_pending_vector(&vcpu->lapic) >= 0;
+	return platform_has_extint(vcpu) || lapic_pending_vector(&vcpu->lapic) >= 0;
+}
+
+int platform_take_extint(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	int vector = -1;
+
+	if (vcpu->index || !lapic_is_extint_open(&vcpu->lapic))
+		return -1;
+	spin_lock(&vm->lock);
+	if (pic_is_pending(&vm->dev.pic))
+		vector = pic_acknowledge(&vm->dev.pic);
+	spin_unlock(&vm->lock);
+	return vector;
 }
 
 int platform_take_interrupt(struct vcpu *vcpu)
 {
-	struct vm *vm = vcpu->vm;
-	int vector;
-
 	/* The local APIC's own first: an ExtINT has no priority there. */
-	vector = lapic_pending_vector(&vcpu->lapic);
-	if (vector >= 0) {
-		lapic_accept(&vcpu->lapic, (uint8_t)vector);
-		return vector;
-	}
-	if (vcpu->index == 0 && lapic_is_extint_open(&vcpu->lapic)) {
-		spin_lock(&vm->lock);
-		if (pic_is_pending(&vm->dev.pic))
-			vector = pic_acknowledge(&vm->dev.pic);
-		spin_unlock(&vm->lock);
-	}
+	int vector = lapic_pending_vector(&vcpu->lapic);
+
+	if (vector < 0)
+		return platform_take_extint(vcpu);
+	lapic_accept(&vcpu->lapic, (uint8_t)vector);
 	return vector;
 }
 

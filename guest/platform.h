@@ -16,6 +16,10 @@ void platform_add_vcpu(struct vcpu *vcpu);
  * vCPU were open for it? Owner pCPU; takes no lock. */
 bool platform_has_interrupt(struct vcpu *vcpu);
 
+/* Of the 8259s alone. */
+bool platform_has_extint(struct vcpu *vcpu);
+int platform_take_extint(struct vcpu *vcpu);
+
 /* Takes it: its vector, now in service; or -1 when it has gone meanwhile. Owner pCPU; takes the
  * VM's lock for the 8259s. */
 int platform_take_interrupt(struct vcpu *vcpu);

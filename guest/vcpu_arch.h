@@ -49,6 +49,13 @@ void vm_arch_destroy(struct vm *vm);
 /* A vCPU's memory, zeroed but for what this layer owns; NULL when there is none. */
 struct vcpu *vcpu_arch_create(struct vm *vm, uint32_t index);
 
+/* Do the CPUs deliver this VM's local APIC interrupts, and end them, by themselves? Then nobody
+ * else sees an EOI. Any time. */
+bool vcpu_arch_has_virtual_interrupt_delivery(const struct vm *vm);
+
+/* IA32_APIC_BASE has a new value. */
+void vcpu_arch_apic_mode_changed(struct vcpu *vcpu);
+
 /* How the scheduler runs vCPUs. */
 const struct sched_ops *vcpu_arch_sched_ops(void);
 

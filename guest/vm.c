@@ -196,6 +196,9 @@ int vm_create(const struct vm_params *params, struct vm **out, char *error, size
 	str_copy(vm->name, params->name, sizeof(vm->name));
 	vm->params.name = vm->name;
 	vm->params.kvm_withdrawn = kvm_withdrawn(params);
+	/* The CPU ends such a VM's interrupts itself. */
+	if (vcpu_arch_has_virtual_interrupt_delivery(vm))
+		vm->params.kvm_withdrawn |= BIT(KVM_FEATURE_PV_EOI);
 	vm->id = UINT32_MAX; /* until it is listed */
 	vm->lock = (struct spinlock)SPINLOCK_INIT(LOCK_VM);
 	vm->tsc_offset = -rdtsc();

@@ -50,6 +50,10 @@ static struct deadline *heap_merge_siblings(struct deadline *first)
 
 void deadline_arm(struct deadline_heap *heap, struct deadline *d, uint64_t when)
 {
+	if (d->is_armed && d == heap->root && !d->child) { /* the only one */
+		d->when = when;
+		return;
+	}
 	deadline_cancel(heap, d);
 	d->when = when;
 	d->child = d->sibling = d->back = NULL;

@@ -161,11 +161,6 @@ void vcpu_arch_flush_tlb(struct vcpu *vcpu)
 		invvpid(INVVPID_SINGLE_CONTEXT, to_vmx(vcpu)->vpid, 0);
 }
 
-void vcpu_arch_deadline_changed(struct vcpu *vcpu)
-{
-	to_vmx(vcpu)->sync_at = 0;
-}
-
 void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);

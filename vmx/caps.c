@@ -87,6 +87,12 @@ static const struct control_bit entry_required[] = {
 	(SECONDARY_ENABLE_RDTSCP | SECONDARY_ENABLE_VPID | SECONDARY_WBINVD_EXITING |              \
 	 SECONDARY_ENABLE_INVPCID | SECONDARY_PAUSE_LOOP_EXITING)
 
+#define SECONDARY_APICV                                                                            \
+	(SECONDARY_APIC_REGISTER_VIRTUALIZATION | SECONDARY_VIRTUAL_INTERRUPT_DELIVERY)
+#define SECONDARY_APICV_MODES                                                                      \
+	(SECONDARY_VIRTUALIZE_APIC_ACCESSES | SECONDARY_VIRTUALIZE_X2APIC_MODE)
+#define PRIMARY_CR8_EXITING (PRIMARY_CR8_LOAD_EXITING | PRIMARY_CR8_STORE_EXITING)
+
 uint32_t vmx_fit_control(uint64_t capability, uint32_t required, uint32_t optional, uint32_t *word)
 {
 	uint32_t must_be_1 = (uint32_t)capability, may_be_1 = (uint32_t)(capability >> 32);
@@ -132,11 +138,26 @@ static void read_ept_vpid(struct vmx_caps *caps, uint64_t cap)
 		caps->secondary &= ~SECONDARY_ENABLE_VPID;
 }
 
+static bool find_apicv(uint64_t primary, uint64_t secondary)
+{
+	uint32_t word;
+
+	return !vmx_fit_control(primary, PRIMARY_USE_TPR_SHADOW, 0, &word) &&
+	       !(word & PRIMARY_CR8_EXITING) &&
+	       !vmx_fit_control(secondary, SECONDARY_APICV | SECONDARY_APICV_MODES, 0, &word);
+}
+
+void vmx_caps_add_apicv(struct vmx_caps *caps)
+{
+	caps->primary = (caps->primary & ~PRIMARY_CR8_EXITING) | PRIMARY_USE_TPR_SHADOW;
+	caps->secondary |= SECONDARY_APICV;
+}
+
 int vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *error,
 		  size_t error_size)
 {
 	struct missing missing = {.text = error, .size = error_size};
-	uint64_t basic = rdmsr(MSR_VMX_BASIC), ept;
+	uint64_t basic = rdmsr(MSR_VMX_BASIC), primary, secondary, ept;
 	bool is_true = basic & BASIC_TRUE_CTLS;
 
 	*caps = (struct vmx_caps){
@@ -151,12 +172,12 @@ int vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *
 	error[0] = '\0';
 	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_PINBASED_CTLS : MSR_VMX_PINBASED_CTLS),
 	    pin_required, PIN_PREEMPTION_TIMER, &caps->pin);
-	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_PROCBASED_CTLS : MSR_VMX_PROCBASED_CTLS),
-	    primary_required, 0, &caps->primary);
+	primary = rdmsr(is_true ? MSR_VMX_TRUE_PROCBASED_CTLS : MSR_VMX_PROCBASED_CTLS);
+	fit(&missing, primary, primary_required, 0, &caps->primary);
 	/* Without 'activate secondary controls' there is no MSR for them, and none of them. */
-	fit(&missing,
-	    caps->primary & PRIMARY_SECONDARY_CONTROLS ? rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0,
-	    secondary_required, SECONDARY_OPTIONAL, &caps->secondary);
+	secondary = caps->primary & PRIMARY_SECONDARY_CONTROLS ? rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0;
+	fit(&missing, secondary, secondary_required, SECONDARY_OPTIONAL, &caps->secondary);
+	caps->has_apicv = find_apicv(primary, secondary);
 	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_EXIT_CTLS : MSR_VMX_EXIT_CTLS), exit_required,
 	    EXIT_SAVE_PREEMPTION_TIMER, &caps->exit);
 	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_ENTRY_CTLS : MSR_VMX_ENTRY_CTLS), entry_required,

@@ -18,6 +18,10 @@ struct vmx_caps {
 	bool has_invvpid_single, has_invvpid_address;
 	bool has_preemption_timer; /* pin control and 'save timer value' are both on */
 	bool has_true_controls;
+	/* TPR shadow, virtualised x2APIC mode and APIC accesses, APIC-register virtualisation and
+	 * virtual-interrupt delivery are there, all of them, and CR8 exits can be off. They are not
+	 * in the control words before vmx_caps_add_apicv. */
+	bool has_apicv;
 };
 
 /* A control word: (want & allowed-1) | allowed-0, where want is required | optional. The bits of
@@ -29,6 +33,9 @@ uint32_t vmx_fit_control(uint64_t capability, uint32_t required, uint32_t option
  * missing. */
 int __must_check vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *error,
 			       size_t error_size);
+
+/* Puts the controls of has_apicv into the words, but those that change with the APIC's mode. */
+void vmx_caps_add_apicv(struct vmx_caps *caps);
 
 /* The guest's CR0/CR4 as the CPU will have it: fixed bits forced, but PE and PG free (unrestricted
  * guest). */

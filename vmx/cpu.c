@@ -118,6 +118,9 @@ int vmx_init(const struct vmx_options *options)
 			  error);
 		return -ENODEV;
 	}
+	m->has_vid = m->caps.has_apicv && !options->is_vid_off;
+	if (m->has_vid)
+		vmx_caps_add_apicv(&m->caps);
 	m->tsc = options->tsc;
 	m->is_eager = options->is_switch_eager;
 	m->sync_ticks = MAX(ns_to_tsc(&m->tsc, SYNC_NS), SYNC_TICKS_MIN);
@@ -130,7 +133,7 @@ int vmx_init(const struct vmx_options *options)
 		return ret;
 	sched_set_kick_hook(kicked);
 	m->has_if0_defect = vmx_probe_if0_defect();
-	log_info("VMX: EPT leaves up to %s%s, %s, %s%s",
+	log_info("VMX: EPT leaves up to %s%s, %s, %s, local APIC %s%s",
 		 m->caps.ept_max_leaf == SIZE_1G   ? "1G"
 		 : m->caps.ept_max_leaf == SIZE_2M ? "2M"
 						   : "4K",
@@ -139,23 +142,36 @@ int vmx_init(const struct vmx_options *options)
 							   : "no VPID (TLB flushed at each switch)",
 		 m->caps.has_preemption_timer ? "preemption timer"
 					      : "no preemption timer (LAPIC timer instead)",
+		 m->has_vid          ? "by virtual-interrupt delivery"
+		 : m->caps.has_apicv ? "in software (vid=off)"
+				     : "in software (the CPU cannot)",
 		 m->has_if0_defect ? ", no interrupt exits while IF=0 (bounded by the timer)" : "");
 	return 0;
 }
 
-int vmx_init_cpu(void)
+/* Are this pCPU's capabilities what the boot pCPU found, and uses? */
+static bool has_same_caps(void)
 {
+	const struct vmx_caps *boot = &vmx_machine.caps;
 	struct vmx_caps caps;
 	char error[VMX_ERROR_MAX];
+
+	if (vmx_caps_read(&caps, rdmsr, error, sizeof(error)) || caps.has_apicv != boot->has_apicv)
+		return false;
+	if (vmx_machine.has_vid)
+		vmx_caps_add_apicv(&caps);
+	return caps.revision == boot->revision && caps.pin == boot->pin &&
+	       caps.primary == boot->primary && caps.secondary == boot->secondary &&
+	       caps.exit == boot->exit && caps.entry == boot->entry;
+}
+
+int vmx_init_cpu(void)
+{
 	int ret = check_vmx();
 
 	if (ret)
 		return ret;
-	if (vmx_caps_read(&caps, rdmsr, error, sizeof(error)) ||
-	    caps.revision != vmx_machine.caps.revision || caps.pin != vmx_machine.caps.pin ||
-	    caps.primary != vmx_machine.caps.primary ||
-	    caps.secondary != vmx_machine.caps.secondary || caps.exit != vmx_machine.caps.exit ||
-	    caps.entry != vmx_machine.caps.entry) {
+	if (!has_same_caps()) {
 		log_error("pCPU %u's VMX differs from the boot pCPU's: it is left out",
 			  this_cpu_id());
 		return -ENODEV;

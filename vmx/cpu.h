@@ -9,6 +9,7 @@ struct vmx_options {
 	struct tsc_rate tsc;
 	bool is_mitigations_off;
 	bool is_switch_eager;
+	bool is_vid_off;
 };
 
 /* Reads the capabilities, prepares the machine-wide parts and enters VMX operation on the boot

@@ -154,7 +154,7 @@ enum exit_verdict vmx_handle_cr_access(struct vmx_vcpu *v)
 		/* A lower priority may let something through. */
 		__atomic_fetch_or(&v->vcpu.requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
 	} else if (type == CR_MOV_FROM && cr == 8) {
-		value = v->vcpu.lapic.tpr >> 4;
+		value = lapic_tpr(&v->vcpu.lapic) >> 4;
 		if (reg == GPR_RSP)
 			vmwrite(GUEST_RSP, value);
 		else

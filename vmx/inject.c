@@ -60,6 +60,17 @@ static bool inject_nmi(struct vmx_vcpu *v)
 	return true;
 }
 
+/* What is to be injected: with virtual-interrupt delivery the 8259s' interrupts only. */
+static bool has_injectable(struct vcpu *vcpu)
+{
+	return vmx_machine.has_vid ? platform_has_extint(vcpu) : platform_has_interrupt(vcpu);
+}
+
+static int take_injectable(struct vcpu *vcpu)
+{
+	return vmx_machine.has_vid ? platform_take_extint(vcpu) : platform_take_interrupt(vcpu);
+}
+
 void vmx_inject_pending(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
@@ -67,21 +78,18 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 
 	if (vcpu->is_nmi_pending)
 		inject_nmi(v);
-	if (!platform_has_interrupt(vcpu)) {
-		vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, false);
-		return;
-	}
+	if (vmx_machine.has_vid)
+		vmx_apicv_sync(v);
 	is_open = !v->has_injection && (vmread(GUEST_RFLAGS) & RFLAGS_IF) &&
 		  !(vmread(GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 	if (is_open) {
-		int vector = platform_take_interrupt(vcpu);
+		int vector = take_injectable(vcpu);
 
 		if (vector >= 0)
 			vmx_inject(v, (uint32_t)vector | INTR_TYPE_EXTERNAL, 0, 0);
-		is_open = !platform_has_interrupt(vcpu);
-		if (is_open)
+		if (!has_injectable(vcpu))
 			kvm_arm_pv_eoi(vcpu);
 	}
 	/* What could not be injected, or comes behind what was, waits for the window. */
-	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, !is_open);
+	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, has_injectable(vcpu));
 }

@@ -20,6 +20,10 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		return false;
 	}
 	requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+	if (likely(requests == VCPU_REQ_EVENT && vcpu->activity == VCPU_ACTIVE)) {
+		vmx_inject_pending(v);
+		return true;
+	}
 	if (requests & VCPU_REQ_STOP) {
 		/* It stays set: whoever enters again must see it. */
 		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
@@ -30,6 +34,7 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		vcpu_reset(vcpu, true);
 		vcpu_arch_reset(vcpu, true);
 		vcpu->activity = vcpu->index ? VCPU_WAIT_FOR_STARTUP : VCPU_ACTIVE;
+		requests |= VCPU_REQ_EVENT; /* what was pending is gone */
 	}
 	if ((requests & VCPU_REQ_STARTUP) && vcpu->activity == VCPU_WAIT_FOR_STARTUP) {
 		vcpu_arch_startup(vcpu, __atomic_load_n(&vcpu->startup_vector, __ATOMIC_ACQUIRE));

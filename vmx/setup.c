@@ -13,6 +13,9 @@
 /* Bits of PRIMARY_CONTROLS that change while a vCPU lives; all others are as fitted. */
 #define PRIMARY_DYNAMIC (PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING)
 
+/* The same of SECONDARY_CONTROLS: they follow the mode of the local APIC. */
+#define SECONDARY_DYNAMIC (SECONDARY_VIRTUALIZE_APIC_ACCESSES | SECONDARY_VIRTUALIZE_X2APIC_MODE)
+
 /* KVM's: PAUSEs no further apart than the gap are one loop, which exits after the window (TSC
  * ticks). */
 #define PLE_GAP_TICKS    128
@@ -31,6 +34,17 @@ void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
 	vmwrite(PRIMARY_CONTROLS, primary);
 }
 
+void vmx_set_secondary(struct vmx_vcpu *v, uint32_t mask, uint32_t bits)
+{
+	uint32_t secondary = (v->secondary & ~mask) | bits;
+
+	ASSERT(!((mask | bits) & ~SECONDARY_DYNAMIC));
+	if (secondary == v->secondary)
+		return;
+	v->secondary = secondary;
+	vmwrite(SECONDARY_CONTROLS, secondary);
+}
+
 void vmx_setup_host_state(void)
 {
 	struct descriptor_pointer idtr;
@@ -46,12 +60,12 @@ static void setup_controls(struct vmx_vcpu *v)
 {
 	const struct vmx_caps *caps = &vmx_machine.caps;
 	struct vmx_vm *vm = v->vcpu.vm->arch;
-	uint32_t secondary = caps->secondary;
+	uint32_t secondary = caps->secondary & ~(uint32_t)SECONDARY_DYNAMIC;
 
 	/* A spinning vCPU can only wait for another one of its VM. */
 	if (v->vcpu.vm->params.vcpus == 1)
 		secondary &= ~(uint32_t)SECONDARY_PAUSE_LOOP_EXITING;
-
+	v->secondary = secondary;
 	v->primary = caps->primary & ~(uint32_t)PRIMARY_DYNAMIC;
 	vmwrite(PIN_BASED_CONTROLS, caps->pin);
 	vmwrite(PRIMARY_CONTROLS, v->primary);
@@ -75,6 +89,8 @@ static void setup_controls(struct vmx_vcpu *v)
 	vmwrite(EPT_POINTER, vm->eptp);
 	if (secondary & SECONDARY_ENABLE_VPID)
 		vmwrite(VPID, v->vpid);
+	if (vmx_machine.has_vid)
+		vmx_apicv_setup(v);
 	vmwrite(TSC_OFFSET, v->vcpu.vm->tsc_offset + v->vcpu.tsc_adjust);
 	if (secondary & SECONDARY_PAUSE_LOOP_EXITING) {
 		vmwrite(PLE_GAP, PLE_GAP_TICKS);

@@ -35,6 +35,18 @@ static void pass_through(uint8_t *bitmap, uint32_t msr, bool is_write)
 	bitmap[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
 }
 
+/* What APIC-register virtualisation answers from the virtual-APIC page: every register that x2APIC
+ * mode has, but the timer's current count, which is computed. ('MSR 8xx: register offset >> 4'.) */
+static const struct {
+	uint16_t first, last;
+} x2apic_read[] = {
+	{0x802, 0x803}, {0x808, 0x808}, {0x80a, 0x80a}, {0x80d, 0x80d},
+	{0x80f, 0x828}, {0x82f, 0x830}, {0x832, 0x838}, {0x83e, 0x83e},
+};
+
+/* And what virtual-interrupt delivery does on its own: TPR, EOI, SELF IPI. */
+static const uint16_t x2apic_write[] = {0x808, 0x80b, 0x83f};
+
 static void fill_msr_bitmap(uint8_t *bitmap)
 {
 	memset(bitmap, 0xff, MSR_BITMAP_SIZE);
@@ -44,6 +56,15 @@ static void fill_msr_bitmap(uint8_t *bitmap)
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(passed_through_read); i++)
 		pass_through(bitmap, passed_through_read[i], false);
+}
+
+static void pass_x2apic_through(uint8_t *bitmap)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(x2apic_read); i++)
+		for (uint32_t msr = x2apic_read[i].first; msr <= x2apic_read[i].last; msr++)
+			pass_through(bitmap, msr, false);
+	for (unsigned i = 0; i < ARRAY_SIZE(x2apic_write); i++)
+		pass_through(bitmap, x2apic_write[i], true);
 }
 
 static int map_memory(struct vmx_vm *vm, const struct gmem *gmem)
@@ -74,6 +95,13 @@ int vm_arch_create(struct vm *vm)
 		return -ENOMEM;
 	memset(x->io_bitmap, 0xff, IO_BITMAP_SIZE);
 	fill_msr_bitmap(x->msr_bitmap);
+	if (vmx_machine.has_vid) {
+		x->msr_bitmap_x2apic = pages_alloc_zeroed(MSR_BITMAP_SIZE);
+		if (!x->msr_bitmap_x2apic || vmx_apicv_create(x))
+			return -ENOMEM;
+		fill_msr_bitmap(x->msr_bitmap_x2apic);
+		pass_x2apic_through(x->msr_bitmap_x2apic);
+	}
 	x->eptp = ptr_to_hpa(x->ept.root).v | EPTP_MEMORY_WB | EPTP_WALK_4 |
 		  (vmx_machine.caps.has_ept_ad ? EPTP_AD : 0);
 	return 0;
@@ -104,6 +132,9 @@ void vm_arch_destroy(struct vm *vm)
 		pages_free(x->io_bitmap, IO_BITMAP_SIZE);
 	if (x->msr_bitmap)
 		pages_free(x->msr_bitmap, MSR_BITMAP_SIZE);
+	if (x->msr_bitmap_x2apic)
+		pages_free(x->msr_bitmap_x2apic, MSR_BITMAP_SIZE);
+	vmx_apicv_destroy(x);
 	if (x->ept.root)
 		pt_destroy(&x->ept);
 	pages_free(x, sizeof(*x));

@@ -15,6 +15,7 @@ enum vmcs_field {
 	GUEST_GS_SELECTOR = 0x080a,
 	GUEST_LDTR_SELECTOR = 0x080c,
 	GUEST_TR_SELECTOR = 0x080e,
+	GUEST_INTERRUPT_STATUS = 0x0810, /* SVI in bits 15:8, RVI in 7:0 */
 	HOST_ES_SELECTOR = 0x0c00,
 	HOST_CS_SELECTOR = 0x0c02,
 	HOST_SS_SELECTOR = 0x0c04,
@@ -27,7 +28,10 @@ enum vmcs_field {
 	IO_BITMAP_B = 0x2002,
 	MSR_BITMAP = 0x2004,
 	TSC_OFFSET = 0x2010,
+	VIRTUAL_APIC_ADDRESS = 0x2012,
+	APIC_ACCESS_ADDRESS = 0x2014,
 	EPT_POINTER = 0x201a,
+	EOI_EXIT_BITMAP0 = 0x201c, /* the next three follow by twos */
 	GUEST_PHYSICAL_ADDRESS = 0x2400,
 	VMCS_LINK_POINTER = 0x2800,
 	GUEST_IA32_DEBUGCTL = 0x2802,
@@ -54,6 +58,7 @@ enum vmcs_field {
 	ENTRY_INTERRUPTION_INFORMATION = 0x4016,
 	ENTRY_EXCEPTION_ERROR_CODE = 0x4018,
 	ENTRY_INSTRUCTION_LENGTH = 0x401a,
+	TPR_THRESHOLD = 0x401c,
 	SECONDARY_CONTROLS = 0x401e,
 	PLE_GAP = 0x4020,
 	PLE_WINDOW = 0x4022,
@@ -145,6 +150,7 @@ enum vmcs_field {
 #define PRIMARY_CR3_STORE_EXITING        (1u << 16)
 #define PRIMARY_CR8_LOAD_EXITING         (1u << 19)
 #define PRIMARY_CR8_STORE_EXITING        (1u << 20)
+#define PRIMARY_USE_TPR_SHADOW           (1u << 21)
 #define PRIMARY_NMI_WINDOW_EXITING       (1u << 22)
 #define PRIMARY_USE_IO_BITMAPS           (1u << 25)
 #define PRIMARY_USE_MSR_BITMAPS          (1u << 28)
@@ -152,15 +158,19 @@ enum vmcs_field {
 #define PRIMARY_SECONDARY_CONTROLS       (1u << 31)
 
 /* Secondary processor-based */
-#define SECONDARY_ENABLE_EPT         (1u << 1)
-#define SECONDARY_ENABLE_RDTSCP      (1u << 3)
-#define SECONDARY_ENABLE_VPID        (1u << 5)
-#define SECONDARY_WBINVD_EXITING     (1u << 6)
-#define SECONDARY_UNRESTRICTED_GUEST (1u << 7)
-#define SECONDARY_PAUSE_LOOP_EXITING (1u << 10)
-#define SECONDARY_RDRAND_EXITING     (1u << 11)
-#define SECONDARY_ENABLE_INVPCID     (1u << 12)
-#define SECONDARY_RDSEED_EXITING     (1u << 16)
+#define SECONDARY_VIRTUALIZE_APIC_ACCESSES     (1u << 0)
+#define SECONDARY_ENABLE_EPT                   (1u << 1)
+#define SECONDARY_ENABLE_RDTSCP                (1u << 3)
+#define SECONDARY_VIRTUALIZE_X2APIC_MODE       (1u << 4)
+#define SECONDARY_ENABLE_VPID                  (1u << 5)
+#define SECONDARY_WBINVD_EXITING               (1u << 6)
+#define SECONDARY_UNRESTRICTED_GUEST           (1u << 7)
+#define SECONDARY_APIC_REGISTER_VIRTUALIZATION (1u << 8)
+#define SECONDARY_VIRTUAL_INTERRUPT_DELIVERY   (1u << 9)
+#define SECONDARY_PAUSE_LOOP_EXITING           (1u << 10)
+#define SECONDARY_RDRAND_EXITING               (1u << 11)
+#define SECONDARY_ENABLE_INVPCID               (1u << 12)
+#define SECONDARY_RDSEED_EXITING               (1u << 16)
 
 /* VM-exit */
 #define EXIT_SAVE_DEBUG_CONTROLS     (1u << 2)

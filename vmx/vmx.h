@@ -43,10 +43,13 @@ struct vmx_vcpu {
 	struct loaded_vmcs loaded;
 	uint64_t host_rsp;        /* (o) what HOST_RSP holds */
 	uint64_t sync_at;         /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
+	uint64_t armed;           /* (o) TSC: the deadline that the timer is set for */
 	bool is_synced_for_if0;   /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
 	bool has_injection;       /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
 	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
 	uint32_t primary;         /* (o) PRIMARY_CONTROLS as it is */
+	uint32_t secondary;       /* (o) SECONDARY_CONTROLS as it is */
+	uint64_t eoi_exit[4];     /* (o) the EOI-exit bitmap as it is */
 	uint16_t vpid;            /* (i) */
 	uint32_t vpid_flushed_on; /* (o) the pCPU whose TLB has nothing stale under `vpid` */
 	uint64_t exits[EXIT_REASONS];            /* (o) written */
@@ -69,6 +72,8 @@ struct vmx_vm {
 	struct pt ept;
 	uint64_t eptp;                           /* (i) */
 	uint8_t *io_bitmap, *msr_bitmap;         /* (i) 8 KiB, 4 KiB */
+	uint8_t *msr_bitmap_x2apic;              /* (i) for has_vid: in x2APIC mode */
+	void *apic_access;                       /* (i) for has_vid: the APIC-access page */
 	uint64_t flushed[(MAX_PCPUS + 63) / 64]; /* (a) pCPUs that have flushed what an older EPT of
 						  * the same address may have left */
 };
@@ -101,6 +106,7 @@ struct vmx_machine {
 	bool has_entry_mitigation; /* has_md_clear or has_l1d_flush */
 	bool has_if0_defect; /* external-interrupt exits do not happen for entries with IF=0 */
 	bool is_eager;       /* switch=eager */
+	bool has_vid; /* the CPU virtualises the local APIC (vmx/apicv.c), and it is not off */
 	/* needed, there, and not switched off */
 	bool has_ibpb, has_md_clear, has_l1d_flush, has_split_executable;
 	uint64_t if0_bound, sync_ticks; /* see vmx/timer.c */
@@ -115,7 +121,8 @@ void vmx_vmcs_release(struct vmx_vcpu *v); /* VMCLEAR wherever it is active; int
 /* vmx/setup.c */
 void vmx_setup_vmcs(struct vmx_vcpu *v); /* all fields but the host's per-pCPU ones; loaded */
 void vmx_setup_host_state(void);         /* per-pCPU host fields of the current VMCS */
-void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on); /* dynamic bits only */
+void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on);      /* dynamic bits only */
+void vmx_set_secondary(struct vmx_vcpu *v, uint32_t mask, uint32_t bits); /* of `mask`; likewise */
 
 /* vmx/state.c: what VM entry does not switch */
 int vmx_state_init(bool is_mitigations_off);
@@ -133,6 +140,12 @@ bool vmx_sync(struct vmx_vcpu *v); /* false: the slice is over */
 void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length);
 void vmx_inject_pending(struct vmx_vcpu *v);    /* NMI or interrupt, or a window */
 void vmx_requeue_vectoring(struct vmx_vcpu *v); /* what was being delivered when the exit came */
+
+/* vmx/apicv.c: with vmx_machine.has_vid only, but vcpu_arch_apic_mode_changed */
+int vmx_apicv_create(struct vmx_vm *vm);
+void vmx_apicv_destroy(struct vmx_vm *vm);
+void vmx_apicv_setup(struct vmx_vcpu *v); /* a new VMCS's fields */
+void vmx_apicv_sync(struct vmx_vcpu *v);  /* tells the CPU what is pending, in service and level */
 
 /* vmx/run.c */
 extern const struct sched_ops vmx_sched_ops;
@@ -162,6 +175,9 @@ enum exit_verdict vmx_handle_io(struct vmx_vcpu *v);
 /* Executes the instruction at RIP in software; `what` names the occasion in the report. */
 enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const char *what);
 enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v);
+enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v);
+enum exit_verdict vmx_handle_apic_write(struct vmx_vcpu *v);
+enum exit_verdict vmx_handle_virtualized_eoi(struct vmx_vcpu *v);
 
 /* vmx/report.c */
 void vmx_report(struct vmx_vcpu *v);

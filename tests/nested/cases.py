@@ -180,12 +180,45 @@ def linux_cases() -> list[Case]:
     return [
         Case("linux-bzimage-1cpu", [linux("linux", "bzImage")], timeout=700,
              needs=[os.path.join(DEMO, "bzImage")], **common),
-        Case("linux-pvh-1cpu", [linux("linux", "vmlinux")], timeout=300,
+        Case("linux-pvh-1cpu", [linux("linux", "vmlinux")], timeout=300, must=[APIC_BY_CPU],
              needs=[os.path.join(DEMO, "vmlinux")], **common),
+        Case("linux-pvh-1cpu-vid-off", [linux("linux", "vmlinux")], timeout=300, words="vid=off",
+             must=[APIC_IN_SOFTWARE], needs=[os.path.join(DEMO, "vmlinux")], **common),
         Case("linux-pvh-2cpu-with-stubs",
              [linux("linux", "vmlinux"), hello(), Guest("ticker"), Guest("spinner")], cpus=2,
              timeout=400, needs=[os.path.join(DEMO, "vmlinux")], **common),
     ]
+
+
+APIC_BY_CPU = r"VMX: .*local APIC by virtual-interrupt delivery"
+APIC_IN_SOFTWARE = r"VMX: .*local APIC in software \(vid=off\)"
+APIC_NO_VID = r"VMX: .*local APIC in software \(the CPU cannot\)"
+
+
+def local_apic() -> list[Case]:
+    """The local APIC by the CPU, with that switched off, and on a CPU that has no such thing."""
+    def guests() -> list[Guest]:
+        return [Guest("apic_modes"), Guest("irq"), Guest("mmio"), Guest("msr")]
+
+    def halts() -> list[Guest]:
+        return [Guest("hlt"), Guest("ticker"),
+                Guest("ping", stub="pingpong", append="role=a rounds=100", words=["pin=0"]),
+                Guest("pong", stub="pingpong", append="role=b rounds=100", words=["pin=0"])]
+
+    cases = []
+    for cpus in (1, 2, 4):
+        common = dict(cpus=cpus, ips=IPS_TIME, timeout=120)
+        for what, vms in (("registers", guests), ("halts", halts)):
+            cases += [
+                Case(f"apic-{cpus}cpu-{what}-vid", vms(), must=[APIC_BY_CPU], **common),
+                Case(f"apic-{cpus}cpu-{what}-vid-off", vms(), words="vid=off",
+                     must=[APIC_IN_SOFTWARE], **common),
+            ]
+    cases.append(Case("apic-2cpu-no-vid", guests() + [Guest("hlt")], cpus=2, must=[APIC_NO_VID],
+                      model="corei7_ivy_bridge_3770k", ips=IPS_TIME, timeout=120))
+    cases.append(Case("apic-2cpu-vid-eager", halts(), cpus=2, words="switch=eager",
+                      must=[APIC_BY_CPU], ips=IPS_TIME, timeout=120))
+    return cases
 
 
 def repeatability() -> list[Case]:
@@ -200,4 +233,4 @@ def all_cases() -> list[Case]:
     cases = linux_cases() + scheduling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
-    return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
+    return cases + local_apic() + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
