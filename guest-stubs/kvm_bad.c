@@ -17,6 +17,7 @@
 #include <linux/kvm_para.h>
 
 #define STORM        500
+#define RESTARTS     20
 #define PAST_TIMERS  500
 #define RANDOM_CALLS 2000
 #define ABSENT_ID    200
@@ -145,6 +146,11 @@ static void check_storms(void)
 	apic_icr(1, APIC_DM_NMI | APIC_ICR_ASSERT);
 	smp_wait(1);
 	is(halts_over, 1, "as an NMI does");
+	for (unsigned i = 0; i < RESTARTS; i++)
+		smp_restart(1);
+	smp_call(1, count_up, 1);
+	is(work_done, 3000001, "%u times INIT and SIPI at once, to a CPU in HLT: it starts anew",
+	   RESTARTS);
 }
 
 static void ignore(struct trap_frame *frame)
