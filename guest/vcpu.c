@@ -10,7 +10,7 @@ void vcpu_request(struct vcpu *vcpu, uint32_t bits)
 {
 	/* The read-modify-write orders the request before sched_kick's loads: see there. */
 	__atomic_fetch_or(&vcpu->requests, bits, __ATOMIC_SEQ_CST);
-	if (unlikely(bits & VCPU_REQ_WAKES))
+	if (unlikely(bits & (VCPU_REQ_WAKES | VCPU_REQ_STARTUP)))
 		__atomic_fetch_add(&vcpu->vm->wakeups, 1, __ATOMIC_SEQ_CST);
 	sched_kick(&vcpu->se);
 }
@@ -98,12 +98,19 @@ bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open)
 
 bool vcpu_resume_from_halt(struct vcpu *vcpu)
 {
+	const uint32_t taken = VCPU_REQ_EVENT | VCPU_REQ_CLOCK;
+	uint32_t lone_sipi = VCPU_REQ_STARTUP;
+
 	/* What ends the halt stays set until the vCPU is active (vm_check_halted looks at the
 	 * requests first, then at the activity); the rest is taken before the look. */
-	if (__atomic_fetch_and(&vcpu->requests, VCPU_REQ_WAKES, __ATOMIC_SEQ_CST) & VCPU_REQ_CLOCK)
+	if (__atomic_fetch_and(&vcpu->requests, ~taken, __ATOMIC_SEQ_CST) & VCPU_REQ_CLOCK)
 		kvm_update_clock(vcpu);
-	if (!vcpu_has_wake_event(vcpu))
+	if (!vcpu_has_wake_event(vcpu)) {
+		/* A SIPI is nothing to a halted vCPU; but it must not get lost behind an INIT. */
+		__atomic_compare_exchange_n(&vcpu->requests, &lone_sipi, 0, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST);
 		return false;
+	}
 	end_halt(vcpu, rdtsc() - vcpu->halt_start - vcpu->halt_polled);
 	return true;
 }

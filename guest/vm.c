@@ -289,10 +289,11 @@ static bool is_alive(struct vcpu *vcpu, uint32_t *activity)
 	uint32_t requests = __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
 
 	*activity = __atomic_load_n(&vcpu->activity, __ATOMIC_SEQ_CST);
-	if (*activity == VCPU_ACTIVE || (requests & (VCPU_REQ_WAKES | VCPU_REQ_STARTUP)))
+	if (*activity == VCPU_ACTIVE || (requests & VCPU_REQ_WAKES))
 		return true;
-	return *activity == VCPU_HALTED &&
-	       __atomic_load_n(&vcpu->is_interrupt_open, __ATOMIC_SEQ_CST);
+	if (*activity == VCPU_WAIT_FOR_STARTUP)
+		return requests & VCPU_REQ_STARTUP;
+	return __atomic_load_n(&vcpu->is_interrupt_open, __ATOMIC_SEQ_CST);
 }
 
 void vm_check_halted(struct vm *vm)

@@ -13,14 +13,17 @@
 static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	uint32_t requests;
+	uint32_t requests, activity;
 
 	if (vcpu->activity == VCPU_HALTED && !vcpu_resume_from_halt(vcpu)) {
 		*verdict = SCHED_WAIT;
 		return false;
 	}
+	activity = vcpu->activity;
+	/* With its requests taken and not yet served it must not look dead to vm_check_halted. */
+	__atomic_store_n(&vcpu->activity, VCPU_ACTIVE, __ATOMIC_RELEASE);
 	requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
-	if (likely(requests == VCPU_REQ_EVENT && vcpu->activity == VCPU_ACTIVE)) {
+	if (likely(requests == VCPU_REQ_EVENT && activity == VCPU_ACTIVE)) {
 		vmx_inject_pending(v);
 		return true;
 	}
@@ -33,12 +36,12 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	if (requests & VCPU_REQ_INIT) {
 		vcpu_reset(vcpu, true);
 		vcpu_arch_reset(vcpu, true);
-		vcpu->activity = vcpu->index ? VCPU_WAIT_FOR_STARTUP : VCPU_ACTIVE;
+		activity = vcpu->index ? VCPU_WAIT_FOR_STARTUP : VCPU_ACTIVE;
 		requests |= VCPU_REQ_EVENT; /* what was pending is gone */
 	}
-	if ((requests & VCPU_REQ_STARTUP) && vcpu->activity == VCPU_WAIT_FOR_STARTUP) {
+	if ((requests & VCPU_REQ_STARTUP) && activity == VCPU_WAIT_FOR_STARTUP) {
 		vcpu_arch_startup(vcpu, __atomic_load_n(&vcpu->startup_vector, __ATOMIC_ACQUIRE));
-		vcpu->activity = VCPU_ACTIVE;
+		activity = VCPU_ACTIVE;
 	}
 	if (requests & VCPU_REQ_NMI)
 		vcpu->is_nmi_pending = true;
@@ -46,7 +49,9 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		vcpu->is_unhalted = true;
 	if (requests & VCPU_REQ_CLOCK)
 		kvm_update_clock(vcpu);
-	if (vcpu->activity != VCPU_ACTIVE) {
+	if (activity != VCPU_ACTIVE) {
+		__atomic_store_n(&vcpu->activity, activity, __ATOMIC_SEQ_CST);
+		vm_check_halted(vcpu->vm);
 		*verdict = SCHED_WAIT;
 		return false;
 	}

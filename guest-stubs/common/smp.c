@@ -81,6 +81,12 @@ void smp_start(unsigned count)
 		start(cpu_count);
 }
 
+void smp_restart(unsigned cpu)
+{
+	cpus[cpu].is_online = false;
+	start(cpu);
+}
+
 unsigned smp_count(void)
 {
 	return cpu_count;

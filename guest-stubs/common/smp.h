@@ -11,6 +11,9 @@
  * others get the same mode. Ends the stub when one does not come. */
 void smp_start(unsigned count);
 
+/* Starts one that runs already, and is idle, anew: INIT ends its HLT. */
+void smp_restart(unsigned cpu);
+
 /* How many CPUs run, the first included. */
 unsigned smp_count(void);
 

@@ -221,6 +221,81 @@ def local_apic() -> list[Case]:
     return cases
 
 
+# PV_EOI (0x40) is for VMs whose interrupts the CPU does not end itself.
+KVM_FEATURES = 0x0100baeb
+KVM_FEATURES_VID = KVM_FEATURES & ~0x40
+# The word that withdraws a feature, and the bits that are then gone.
+KVM_WORDS = {"kvm-clock": 0x01000009, "kvm-steal-time": 0x2220, "kvm-pv-eoi": 0x40,
+             "kvm-pv-unhalt": 0x80, "kvm-pv-tlb-flush": 0x200, "kvm-pv-send-ipi": 0x800,
+             "kvm-poll-control": 0x1000, "kvm-pv-sched-yield": 0x2000,
+             "kvm-msi-ext-dest-id": 0x8000}
+
+
+def conformance(name: str, vcpus: int, pin: str = "", append: str = "", **changes) -> Guest:
+    words = [f"vcpus={vcpus}"] + ([f"pin={pin}"] if pin else []) + changes.pop("words", [])
+    return Guest(name, stub="kvm_conformance", words=words, append=f"cpus={vcpus} {append}", **changes)
+
+
+def kvm_cases() -> list[Case]:
+    """KVM's interface, from inside: on 1, 2 and 4 vCPUs, pinned and sharing, whole and withdrawn."""
+    cases = []
+    no_vid = dict(ips=IPS_TIME, words="vid=off")
+    for vcpus in (1, 2, 4):
+        pins = ",".join(map(str, range(vcpus)))
+        cases += [
+            Case(f"kvm-{vcpus}vcpu-alone", [conformance("kvm", vcpus, pins, "alone hints=1")],
+                 cpus=vcpus, must=[r"pv_eoi 13\b"], **no_vid),
+            Case(f"kvm-{vcpus}vcpu-share", [conformance("kvm", vcpus, "0", "share hints=%d" % (vcpus == 1))],
+                 cpus=1, must=[r"pv_tlb_flush 1\b"] if vcpus > 1 else [], **no_vid),
+            Case(f"kvm-{vcpus}vcpu-vid", [
+                conformance("kvm", vcpus, append=f"features={KVM_FEATURES_VID:#x}"), hello()],
+                 cpus=2, ips=IPS_TIME),
+            Case(f"kvm-{vcpus}vcpu-bad",
+                 [Guest("bad", stub="kvm_bad", words=[f"vcpus={vcpus}"], append=f"cpus={vcpus}"),
+                  hello()], cpus=vcpus, ips=IPS_TIME),
+        ]
+    for word, bits in KVM_WORDS.items():
+        cases.append(Case(f"kvm-withdrawn-{word}", [
+            conformance("kvm", 1, append=f"features={KVM_FEATURES & ~bits:#x}", words=[f"{word}=off"]),
+        ], **no_vid))
+    # The hint is per VM: not for one that shares a pCPU, nor where it is withdrawn.
+    cases.append(Case("kvm-realtime", [
+        conformance("one", 1, "0", "hints=1"), conformance("two", 1, "1", "hints=0"),
+        conformance("three", 1, "1", "hints=0"),
+        conformance("four", 2, "2,3", "hints=0", words=["kvm-realtime=off"]),
+    ], cpus=4, **no_vid))
+    return cases
+
+
+# What an SMP kernel finds when no vCPU is sure to be alone.
+LINUX_SMP_MUST = [r"smp: Brought up 1 node, 2 CPUs", r"kvm-guest: KVM setup pv remote TLB flush",
+                  r"kvm-guest: setup PV sched yield", r"kvm-guest: PV spinlocks enabled",
+                  r"kvm-guest: setup PV IPIs"]
+# The eighth number of /proc/stat's first line is steal time.
+LINUX_STOLEN = r"^cpu  (\d+ ){7}[1-9]"
+
+
+def linux_smp_cases() -> list[Case]:
+    common = dict(ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=500,
+                  needs=[os.path.join(DEMO, "vmlinux")])
+    guests = {
+        "share": linux("linux", "vmlinux", words=["vcpus=2", "pin=0"]),
+        "2cpu": linux("linux", "vmlinux", words=["vcpus=2"]),
+        "realtime": linux("linux", "vmlinux", words=["vcpus=2", "pin=0,1"]),
+    }
+    guests["share"].must = LINUX_MUST + LINUX_SMP_MUST + [LINUX_STOLEN]
+    guests["2cpu"].must = LINUX_MUST + LINUX_SMP_MUST
+    guests["2cpu"].append += " cpuidle_haltpoll.force=Y"
+    guests["realtime"].must_not = LINUX_MUST_NOT + [r"pv remote TLB flush", r"PV sched yield",
+                                                    r"PV spinlocks enabled"]
+    return [
+        Case("linux-smp-share", [guests["share"]], must=[r"pv_eoi [1-9]"], **common),
+        Case("linux-smp-2cpu", [guests["2cpu"]], cpus=2,
+             must=[r"pv_eoi [1-9]\d*, pv_tlb_flush \d+, poll_control 0"], **common),
+        Case("linux-smp-realtime", [guests["realtime"]], cpus=2, **common),
+    ]
+
+
 def repeatability() -> list[Case]:
     """The same image twice: the same log, to the last TSC digit."""
     return [Case(f"repeat-{cpus}cpu", [hello(), Guest("ticker"), Guest("spinner", append="slices=3")],
@@ -234,3 +309,8 @@ def all_cases() -> list[Case]:
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
     return cases + local_apic() + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
+    cases = linux_cases() + linux_smp_cases()
+    for cpus in (1, 2, 4):
+        cases += stubs(cpus)
+    cases += kvm_cases()
+    return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()

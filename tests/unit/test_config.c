@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <asm/kvm_para.h>
+#include <stdio.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -82,6 +84,39 @@ static void test_all_words(void **state)
 	assert_int_equal(vm->cpuid_len, strlen("-avx,-x2apic"));
 	assert_memory_equal(vm->cpuid, "-avx,-x2apic", vm->cpuid_len);
 	assert_true(vm->is_kvm_off);
+}
+
+/* kvm-NAME=off: one word a feature, by its number in asm/kvm_para.h. */
+static void test_kvm_words(void **state)
+{
+	static const struct {
+		const char *word;
+		unsigned feature;
+	} words[] = {
+		{"kvm-clock", KVM_FEATURE_CLOCKSOURCE2},
+		{"kvm-steal-time", KVM_FEATURE_STEAL_TIME},
+		{"kvm-pv-eoi", KVM_FEATURE_PV_EOI},
+		{"kvm-pv-unhalt", KVM_FEATURE_PV_UNHALT},
+		{"kvm-pv-tlb-flush", KVM_FEATURE_PV_TLB_FLUSH},
+		{"kvm-pv-send-ipi", KVM_FEATURE_PV_SEND_IPI},
+		{"kvm-poll-control", KVM_FEATURE_POLL_CONTROL},
+		{"kvm-pv-sched-yield", KVM_FEATURE_PV_SCHED_YIELD},
+		{"kvm-msi-ext-dest-id", KVM_FEATURE_MSI_EXT_DEST_ID},
+	};
+	char text[64];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+		snprintf(text, sizeof(text), "vm=a kernel %s=off", words[i].word);
+		PARSE(text);
+		assert_string_equal(config.vm[0].error, "");
+		for (unsigned f = 0; f < 32; f++)
+			assert_int_equal(config.vm[0].is_kvm_withdrawn[f], f == words[i].feature);
+		assert_false(config.vm[0].is_kvm_realtime_off);
+	}
+	PARSE("vm=a kernel kvm-realtime=off kvm-pv-eoi=on");
+	assert_true(config.vm[0].is_kvm_realtime_off);
+	assert_false(config.vm[0].is_kvm_withdrawn[KVM_FEATURE_PV_EOI]);
 }
 
 static void test_defaults(void **state)
@@ -494,6 +529,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unescape),
 		cmocka_unit_test(test_all_words),
+		cmocka_unit_test(test_kvm_words),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_file_name_in_front_is_tolerated),
 		cmocka_unit_test(test_quotes),

@@ -348,6 +348,47 @@ static void test_count_of_takers(void **state)
 /* --- MSI
  * ------------------------------------------------------------------------------------------ */
 
+/* KVM's PV IPI: the IDs first + n of the set bits, whatever the message's destination; no wrap. */
+static void test_set_of_ids(void **state)
+{
+	const struct apic_message msg = {.vector = 0x71, .dest = 0xff, .is_assert = true};
+	const uint64_t all[2] = {UINT64_MAX, UINT64_MAX}, one[2] = {1, 0}, high[2] = {0, 2};
+
+	(void)state;
+	assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, 2, one, cpu), 1);
+	assert_int_equal(who_got(0x71), BIT(2));
+	assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, 1, all, cpu), rig.bus.count - 1);
+	assert_int_equal(who_got(0x71), (BIT(rig.bus.count) - 1) & ~BIT(0));
+	assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, 0, high, cpu), 0);
+	assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, UINT64_MAX - 1, all, cpu), 0);
+	assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, BIT_ULL(32), all, cpu), 0);
+	assert_int_equal(apic_bus_find(&rig.bus, 2), 2);
+	assert_int_equal(apic_bus_find(&rig.bus, 200), -1);
+	assert_int_equal(apic_bus_find(&rig.bus, BIT_ULL(32)), -1);
+}
+
+/* 'no EOI is needed' may be said only of the one interrupt in service, edge-triggered, with nothing
+ * behind it. */
+static void test_silent_eoi(void **state)
+{
+	(void)state;
+	assert_false(lapic_is_eoi_silent(cpu));
+	lapic_post(cpu, 0x50, false);
+	assert_int_equal(take_pending(cpu), 0x50);
+	assert_true(lapic_is_eoi_silent(cpu));
+	lapic_post(cpu, 0x60, false);
+	assert_int_equal(lapic_pending_vector(cpu), 0x60);
+	assert_false(lapic_is_eoi_silent(cpu)); /* one is requested */
+	assert_int_equal(take_pending(cpu), 0x60);
+	assert_false(lapic_is_eoi_silent(cpu)); /* two are in service */
+	lapic_eoi(cpu);
+	assert_true(lapic_is_eoi_silent(cpu));
+	lapic_eoi(cpu);
+	lapic_post(cpu, 0x51, true);
+	assert_int_equal(take_pending(cpu), 0x51);
+	assert_false(lapic_is_eoi_silent(cpu)); /* the IOAPIC waits for it */
+}
+
 static void test_msi(void **state)
 {
 	struct apic_message msg;
@@ -418,6 +459,8 @@ int main(void)
 		TEST(test_icr_is_edge),
 		TEST(test_self_ipi_priority),
 		TEST(test_count_of_takers),
+		TEST(test_set_of_ids),
+		TEST(test_silent_eoi),
 		TEST(test_msi),
 	};
 
