@@ -305,12 +305,8 @@ def repeatability() -> list[Case]:
 
 def all_cases() -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
-    cases = linux_cases() + scheduling()
+    cases = linux_cases() + linux_smp_cases() + scheduling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
-    return cases + local_apic() + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
-    cases = linux_cases() + linux_smp_cases()
-    for cpus in (1, 2, 4):
-        cases += stubs(cpus)
-    cases += kvm_cases()
+    cases += kvm_cases() + local_apic()
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
