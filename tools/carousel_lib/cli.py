@@ -287,7 +287,11 @@ def command_run(arguments: argparse.Namespace) -> int:
               file=sys.stderr, flush=True)
         result = run.execute(logs.image)
         _tell_end(result, host, logs.path)
-    return guest_status(result, vms[0].name) if arguments.status == "guest" else result.status
+    if arguments.status != "guest":
+        return result.status
+    status = guest_status(result, vms[0].name)
+    print(f"carousel: --status guest: {status}", file=sys.stderr)
+    return status
 
 
 def command_iso(arguments: argparse.Namespace) -> int:
