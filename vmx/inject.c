@@ -74,7 +74,7 @@ static int take_injectable(struct vcpu *vcpu)
 void vmx_inject_pending(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	bool is_open;
+	bool is_open, is_waiting;
 
 	if (vcpu->is_nmi_pending)
 		inject_nmi(v);
@@ -87,9 +87,11 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 
 		if (vector >= 0)
 			vmx_inject(v, (uint32_t)vector | INTR_TYPE_EXTERNAL, 0, 0);
-		if (!has_injectable(vcpu))
-			kvm_arm_pv_eoi(vcpu);
 	}
 	/* What could not be injected, or comes behind what was, waits for the window. */
-	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, has_injectable(vcpu));
+	is_waiting = has_injectable(vcpu);
+	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, is_waiting);
+	/* Last: whoever looks at the local APIC takes the guest's silent EOI back. */
+	if (is_open && !is_waiting)
+		kvm_arm_pv_eoi(vcpu);
 }
