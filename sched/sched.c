@@ -49,6 +49,15 @@ static void send_kick(uint32_t cpu)
 	apic_send_ipi(percpu_get(cpu)->apic_id, VECTOR_KICK);
 }
 
+/* Somebody has come into the queue of pCPU `cpu`: what runs there may have to give way. */
+static void tell_arrival(uint32_t cpu)
+{
+	if (cpu != this_cpu_id())
+		send_kick(cpu);
+	else
+		sched_run_kick_hook();
+}
+
 void sched_start(struct sched_entity *se)
 {
 	uint32_t cpu = runq_least_loaded(runqs, percpu_count(), se->affinity);
@@ -58,8 +67,7 @@ void sched_start(struct sched_entity *se)
 	spin_lock(&rq->lock);
 	runq_enqueue(rq, se, rdtsc());
 	spin_unlock(&rq->lock);
-	if (cpu != this_cpu_id())
-		send_kick(cpu);
+	tell_arrival(cpu);
 }
 
 /* BLOCKED to RUNNABLE, on the pCPU where it ran last. */
@@ -76,16 +84,17 @@ static void wake(struct sched_entity *se)
 		is_woken = true;
 	}
 	spin_unlock(&rq->lock);
-	if (is_woken && cpu != this_cpu_id())
-		send_kick(cpu);
+	if (is_woken)
+		tell_arrival(cpu);
 }
 
 void sched_kick(struct sched_entity *se)
 {
 	/* The caller's atomic read-modify-write of the request orders it before these loads.
-	 * Whoever blocks stores BLOCKED and then looks for requests (put_back); whoever polls does
-	 * so until it has stored is_polling = false and looked again; whoever runs looks with
-	 * interrupts off before it enters the guest, where the IPI makes it exit. */
+	 * Whoever blocks stores BLOCKED and then looks for requests (put_back); whoever is picked
+	 * stores RUNNING and then looks (sched_loop); whoever polls does so until it has stored
+	 * is_polling = false and looked again; whoever runs looks with interrupts off before it
+	 * enters the guest, where the IPI makes it exit. */
 	uint32_t state = __atomic_load_n(&se->state, __ATOMIC_SEQ_CST);
 	uint32_t cpu = __atomic_load_n(&se->pcpu, __ATOMIC_SEQ_CST);
 
@@ -156,6 +165,9 @@ void sched_loop(void)
 		spin_unlock(&rq->lock);
 		if (!se)
 			continue;
+		/* Orders the store of RUNNING before `run`'s look at the requests: see sched_kick.
+		 */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		se->switches++;
 		se->ops->switch_in(se);
 		verdict = se->ops->run(se);

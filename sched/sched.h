@@ -22,8 +22,8 @@ void sched_start(struct sched_entity *se);
  * and does not poll, nothing otherwise. Any pCPU; takes run-queue locks. */
 void sched_kick(struct sched_entity *se);
 
-/* Called in the interrupt handler of VECTOR_KICK: whoever runs here re-reads its deadlines. Set
- * once. */
+/* Called in the interrupt handler of VECTOR_KICK, and when this pCPU puts somebody into its own
+ * queue: whoever runs here re-reads its deadlines. Set once. */
 void sched_set_kick_hook(void (*hook)(void));
 void sched_run_kick_hook(void);
 

@@ -39,15 +39,18 @@ void sched_timer_init(struct sched_timer *timer,
 
 void sched_timer_arm(struct sched_timer *timer, uint64_t when)
 {
-	struct timer_heap *h;
+	struct timer_heap *h = &heaps[timer->pcpu];
 	bool is_closer;
 
-	if (!timer->deadline.is_armed)
-		timer->pcpu = this_cpu_id();
-	h = &heaps[timer->pcpu];
+	/* Whether it is armed only its heap's lock can tell. Not armed, it stays so: the owner is
+	 * here. */
 	spin_lock(&h->lock);
-	/* It may have expired meanwhile: then this arms it anew in the same heap, which is as good.
-	 */
+	if (!timer->deadline.is_armed && timer->pcpu != this_cpu_id()) {
+		spin_unlock(&h->lock);
+		timer->pcpu = this_cpu_id();
+		h = &heaps[timer->pcpu];
+		spin_lock(&h->lock);
+	}
 	deadline_arm(&h->heap, &timer->deadline, when);
 	is_closer = update_next(h);
 	spin_unlock(&h->lock);
