@@ -3,6 +3,7 @@
 #   build/         the release build: carousel.elf, guest stubs, images
 #   build/debug/   the same with assertions (make DEBUG=1)
 #   build/host/    unit tests of the pure code, with ASan and UBSan
+#   build/tsan/    those with threads, with ThreadSanitizer
 
 CC      := gcc
 BUILD   := build
@@ -10,17 +11,18 @@ DEBUG   ?= 0
 WERROR  ?= $(if $(CI),1,0)
 OUT     := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)
 HOST    := $(BUILD)/host
+TSAN    := $(BUILD)/tsan
 
 # The rooms of the house, in the order of docs/architecture.md.
 FOLDERS := lib cpu mm drivers sched devices guest loader vmx monitor boot
 SOURCES := $(filter-out vmx/offsets.c,$(sort $(wildcard $(addsuffix /*.c,$(FOLDERS)))))
 ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 
-# Pure code: no privileged instruction, built for the host too and unit-tested there.
+# Pure code: no privileged instruction, built for the host too and unit-tested there. sched/ and
+# guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c boot/mb2.c vmx/caps.c) \
-	$(wildcard sched/runq.c sched/halt_poll.c) \
-	$(wildcard guest/gmem.c guest/pgwalk.c guest/decode*.c guest/cpuid*.c guest/pvclock.c guest/alu.c)
+	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
@@ -32,6 +34,9 @@ SANITIZE := $(if $(filter 1,$(COVERAGE)),--coverage,-fsanitize=address,undefined
 	-fno-sanitize-recover=undefined)
 CFLAGS_HOST := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
 	$(SANITIZE) -Itests/unit
+# ThreadSanitizer does not know fences; those here order atomics, which it need not be told.
+CFLAGS_TSAN := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
+	-fsanitize=thread -Wno-tsan -Itests/unit
 
 OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o)
 
@@ -82,6 +87,17 @@ $(HOST)/test_%: $(HOST)/tests/unit/test_%.o $(HOST)/libpure.a
 
 $(HOST)/test_decode_capstone: TEST_LIBS := -lcapstone
 
+# lib/string.c beside libc: its functions get other names, and its own calls (memmove's of memcpy)
+# follow. Without the sanitizers, which would see libc's names in it.
+$(HOST)/lib/string_renamed.o: lib/string.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_TARGET) -MT $@ -c -o $@ $<
+	objcopy $(foreach f,memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr,\
+		--redefine-sym $(f)=lib_$(f)) $@
+
+$(HOST)/test_string: $(HOST)/lib/string_renamed.o
+$(HOST)/test_string: TEST_LIBS := $(HOST)/lib/string_renamed.o
+
 .PHONY: unit unit-build
 unit-build: $(UNIT_TESTS)
 
@@ -104,6 +120,25 @@ coverage:
 	@genhtml --quiet --branch-coverage --prefix $(CURDIR) --output-directory $(COVERED)/html $(COVERED)/pure.info
 	@lcov --summary $(COVERED)/pure.info --rc lcov_branch_coverage=1 2>&1 | sed -n 's/^  *\([a-z]*\)\.*: */\1: /p'
 	@echo "$(COVERED)/html/index.html"
+
+# The tests whose threads are pCPUs, under ThreadSanitizer. STRESS: seconds for each that can go on.
+STRESS     ?= 10
+TSAN_TESTS := $(TSAN)/test_sched $(TSAN)/test_lapic_post
+
+$(TSAN)/libpure.a: $(PURE:%.c=$(TSAN)/%.o) $(FAKES:%.c=$(TSAN)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(TSAN)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_TSAN) -c -o $@ $<
+
+$(TSAN)/test_%: $(TSAN)/tests/unit/test_%.o $(TSAN)/libpure.a
+	$(CC) -fsanitize=thread -o $@ $< $(TSAN)/libpure.a -lcmocka -lpthread
+
+.PHONY: tsan
+tsan: $(TSAN_TESTS)
+	@for t in $^; do echo "== $$t"; STRESS=$(STRESS) $$t || exit 1; done
 
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
@@ -181,6 +216,7 @@ help:
 	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
 	@echo "make test         all tests (ONLY=REGEX: some of them)"
 	@echo "make unit         the unit tests (T=test_NAME: one program)"
+	@echo "make tsan         its tests with threads under ThreadSanitizer (STRESS=SECONDS)"
 	@echo "make nested       the whole-system tests (ONLY=REGEX: some of them)"
 	@echo "make lint         clang-tidy and cppcheck (-j2: two files at a time)"
 	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"

@@ -16,6 +16,8 @@ uint64_t irq_save(void);
 void irq_restore(uint64_t flags);
 void irq_disable(void);
 void irq_enable(void);
+void irq_enable_and_halt(void);
+bool irq_is_enabled(void);
 void cpu_relax(void);
 
 #else

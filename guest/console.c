@@ -20,15 +20,17 @@ void guest_console_flush(struct guest_console *console, const char *name)
 void guest_console_put(struct guest_console *console, const char *name, uint8_t byte)
 {
 	if (byte == '\n') {
-		/* An empty line is a line. */
-		if (!console->len)
+		/* An empty line is a line, but not the end of one that was full. */
+		if (!console->len && !console->is_cut)
 			console->line[console->len++] = ' ';
 		guest_console_flush(console, name);
+		console->is_cut = false;
 		return;
 	}
 	if ((byte < ' ' && byte != '\t' && byte != 0x1b) || byte == 0x7f)
 		return;
 	console->line[console->len++] = (char)byte;
-	if (console->len == GUEST_LINE_MAX)
+	console->is_cut = console->len == GUEST_LINE_MAX;
+	if (console->is_cut)
 		guest_console_flush(console, name);
 }

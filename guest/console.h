@@ -9,6 +9,7 @@
 
 struct guest_console {
 	uint32_t len;
+	bool is_cut; /* a full line has gone out, and its '\n' has not come yet */
 	char line[GUEST_LINE_MAX];
 };
 

@@ -1,38 +1,25 @@
 /* The emulator: fetch, decode, operands, execution. */
 #include "guest/emulate.h"
 
+#include <asm/processor-flags.h>
+
 #include "guest/alu.h"
+#include "guest/emulate_mem.h"
 #include "guest/io.h"
-#include "guest/pgwalk.h"
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 #include "lib/errno.h"
-#include "lib/string.h"
 
-#define CR0_PE     BIT_ULL(0)
-#define EFER_LMA   BIT_ULL(10)
-#define RFLAGS_VM  BIT_ULL(17)
-#define RIGHTS_DB  BIT(14)
-#define RIGHTS_L   BIT(13)
+#define EFER_LMA BIT_ULL(10)
+
 /* Iterations before the guest is entered again: interrupts get their turn. */
 #define REP_A_CALL 128
 
-enum { VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
-
-struct context {
-	struct vcpu *vcpu;
-	struct pgwalk_state paging;
-	enum insn_mode mode;
-	bool is_default_32;
-	uint64_t rip, rflags;
-	struct insn insn;
-};
-
-static void load_context(struct context *c, struct vcpu *vcpu)
+static void load_context(struct emulate_context *c, struct vcpu *vcpu)
 {
 	struct vcpu_segment cs;
 
-	*c = (struct context){.vcpu = vcpu};
+	*c = (struct emulate_context){.vcpu = vcpu};
 	c->rip = vcpu_arch_get(vcpu, VCPU_RIP);
 	c->rflags = vcpu_arch_get(vcpu, VCPU_RFLAGS);
 	c->paging.cr0 = vcpu_arch_get(vcpu, VCPU_CR0);
@@ -46,7 +33,7 @@ static void load_context(struct context *c, struct vcpu *vcpu)
 	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
 	if ((c->paging.efer & EFER_LMA) && (cs.access & RIGHTS_L))
 		c->mode = INSN_MODE_64;
-	else if (!(c->paging.cr0 & CR0_PE) || (c->rflags & RFLAGS_VM))
+	else if (!(c->paging.cr0 & X86_CR0_PE) || (c->rflags & X86_EFLAGS_VM))
 		c->mode = INSN_MODE_16;
 	else
 		c->mode = cs.access & RIGHTS_DB ? INSN_MODE_32 : INSN_MODE_16;
@@ -55,12 +42,12 @@ static void load_context(struct context *c, struct vcpu *vcpu)
 
 /* --- registers --- */
 
-static uint64_t read_gpr(struct context *c, unsigned reg)
+static uint64_t read_gpr(struct emulate_context *c, unsigned reg)
 {
 	return reg == GPR_RSP ? vcpu_arch_get(c->vcpu, VCPU_RSP) : c->vcpu->regs.gpr[reg];
 }
 
-static void write_gpr(struct context *c, unsigned reg, unsigned size, uint64_t value)
+static void write_gpr(struct emulate_context *c, unsigned reg, unsigned size, uint64_t value)
 {
 	uint64_t old = read_gpr(c, reg);
 
@@ -75,14 +62,14 @@ static void write_gpr(struct context *c, unsigned reg, unsigned size, uint64_t v
 		c->vcpu->regs.gpr[reg] = value;
 }
 
-static uint64_t read_reg_operand(struct context *c, const struct operand *op)
+static uint64_t read_reg_operand(struct emulate_context *c, const struct operand *op)
 {
 	uint64_t value = read_gpr(c, op->reg);
 
 	return alu_cut(op->is_high_byte ? value >> 8 : value, op->size);
 }
 
-static void write_reg_operand(struct context *c, const struct operand *op, uint64_t value)
+static void write_reg_operand(struct emulate_context *c, const struct operand *op, uint64_t value)
 {
 	if (op->is_high_byte) {
 		uint64_t old = read_gpr(c, op->reg);
@@ -93,93 +80,9 @@ static void write_reg_operand(struct context *c, const struct operand *op, uint6
 	}
 }
 
-/* --- memory --- */
+/* --- operands --- */
 
-/* Segment and offset to a linear address; false after the guest has been given #GP or #SS. */
-static bool linearize(struct context *c, unsigned segment, uint64_t offset, unsigned size,
-		      uint64_t *la)
-{
-	struct vcpu_segment seg;
-
-	vcpu_arch_get_segment(c->vcpu, (enum insn_segment)segment, &seg);
-	if (c->mode == INSN_MODE_64) {
-		*la = offset + (segment == SEG_FS || segment == SEG_GS ? seg.base : 0);
-		if ((uint64_t)((int64_t)(*la << 16) >> 16) == *la)
-			return true;
-	} else {
-		bool is_expand_down = (seg.access & 0xc) == 4;
-		bool is_inside = !__builtin_add_overflow(offset, size - 1, la) && *la <= seg.limit;
-
-		*la = (uint32_t)(seg.base + offset);
-		/* The CPU has checked the access that exited; expand-down segments are left to it.
-		 */
-		if (is_inside || is_expand_down)
-			return true;
-	}
-	vcpu_arch_inject_exception(c->vcpu, segment == SEG_SS ? VECTOR_SS : VECTOR_GP, true, 0);
-	return false;
-}
-
-static bool translate(struct context *c, uint64_t la, enum pgwalk_access access, gpa_t *gpa)
-{
-	uint32_t error = 0;
-	int ret = pgwalk(&c->vcpu->vm->gmem, &c->paging, la, access, gpa, &error);
-
-	if (!ret)
-		return true;
-	/* A table outside RAM: what the CPU reads there is all ones, with reserved bits set. */
-	if (ret == -ENXIO)
-		error = BIT(0) | BIT(3) | (access == PGWALK_WRITE ? BIT(1) : 0) |
-			(c->paging.cpl == 3 ? BIT(2) : 0);
-	vcpu_arch_set(c->vcpu, VCPU_CR2, la);
-	vcpu_arch_inject_exception(c->vcpu, VECTOR_PF, true, error);
-	return false;
-}
-
-/* One access of up to 8 bytes that may cross a page. False after a fault was given. Both pages are
- * translated before anything is touched. */
-static bool access_memory(struct context *c, unsigned segment, uint64_t offset, unsigned size,
-			  bool is_write, uint64_t *value)
-{
-	enum pgwalk_access access = is_write ? PGWALK_WRITE : PGWALK_READ;
-	struct gmem *gmem = &c->vcpu->vm->gmem;
-	unsigned first, done = 0;
-	uint64_t la;
-	gpa_t gpa[2];
-
-	if (!linearize(c, segment, offset, size, &la))
-		return false;
-	first = MIN(size, (unsigned)(PAGE_SIZE - (la & (PAGE_SIZE - 1))));
-	if (!translate(c, la, access, &gpa[0]))
-		return false;
-	if (first < size && !translate(c, la + first, access, &gpa[1]))
-		return false;
-	if (!is_write)
-		*value = 0;
-	for (unsigned part = 0; done < size; part++) {
-		unsigned n = part ? size - done : first;
-		uint64_t piece = is_write ? *value >> (8 * done) : 0;
-
-		if (gmem_find(gmem, gpa[part])) {
-			/* Inside one page: all of it is RAM. */
-			int ret = is_write ? gmem_write(gmem, gpa[part], &piece, n)
-					   : gmem_read(gmem, gpa[part], &piece, n);
-
-			if (ret)
-				piece = UINT64_MAX;
-		} else if (is_write) {
-			mmio_write(c->vcpu, gpa[part], n, alu_cut(piece, n));
-		} else {
-			piece = mmio_read(c->vcpu, gpa[part], n);
-		}
-		if (!is_write)
-			*value |= alu_cut(piece, n) << (8 * done);
-		done += n;
-	}
-	return true;
-}
-
-static uint64_t memory_offset(struct context *c)
+static uint64_t memory_offset(struct emulate_context *c)
 {
 	const struct insn *insn = &c->insn;
 	uint64_t offset = (uint64_t)insn->disp;
@@ -194,7 +97,7 @@ static uint64_t memory_offset(struct context *c)
 }
 
 /* BT and its kin with a register bit number reach beyond the operand. */
-static uint64_t bit_string_offset(struct context *c, uint64_t offset)
+static uint64_t bit_string_offset(struct emulate_context *c, uint64_t offset)
 {
 	const struct insn *insn = &c->insn;
 
@@ -215,15 +118,17 @@ static uint64_t bit_string_offset(struct context *c, uint64_t offset)
 	return alu_cut(offset, insn->address_size);
 }
 
-static bool read_operand(struct context *c, const struct operand *op, uint64_t *value)
+static bool read_operand(struct emulate_context *c, const struct operand *op,
+			 enum emulate_access access, uint64_t *value)
 {
 	switch (op->kind) {
 	case OPERAND_REG:
 		*value = read_reg_operand(c, op);
 		return true;
 	case OPERAND_MEM:
-		return access_memory(c, c->insn.segment, bit_string_offset(c, memory_offset(c)),
-				     op->size, false, value);
+		return emulate_access_memory(c, c->insn.segment,
+					     bit_string_offset(c, memory_offset(c)), op->size,
+					     access, value);
 	case OPERAND_IMM:
 		*value = op->imm;
 		return true;
@@ -233,11 +138,12 @@ static bool read_operand(struct context *c, const struct operand *op, uint64_t *
 	}
 }
 
-static bool write_operand(struct context *c, const struct operand *op, uint64_t value)
+static bool write_operand(struct emulate_context *c, const struct operand *op, uint64_t value)
 {
 	if (op->kind == OPERAND_MEM)
-		return access_memory(c, c->insn.segment, bit_string_offset(c, memory_offset(c)),
-				     op->size, true, &value);
+		return emulate_access_memory(c, c->insn.segment,
+					     bit_string_offset(c, memory_offset(c)), op->size,
+					     MEMORY_WRITE, &value);
 	write_reg_operand(c, op, value);
 	return true;
 }
@@ -252,31 +158,32 @@ static uint64_t sign_extend(uint64_t value, unsigned size)
 
 /* --- instructions --- */
 
-static bool exchange(struct context *c)
+/* XCHG and XADD; a memory operand is dst, whose write may fault: the registers come after it. */
+static bool exchange(struct emulate_context *c)
 {
 	const struct insn *insn = &c->insn;
-	uint64_t dst, src;
+	uint64_t dst, src, result;
 
-	if (!read_operand(c, &insn->dst, &dst) || !read_operand(c, &insn->src, &src))
+	if (!read_operand(c, &insn->dst, MEMORY_MODIFY, &dst) ||
+	    !read_operand(c, &insn->src, MEMORY_READ, &src))
 		return false;
-	if (insn->op == INSN_XADD) {
-		uint64_t sum = alu(INSN_ADD, dst, src, insn->dst.size, &c->rflags);
-
-		return write_operand(c, &insn->dst, sum) && write_operand(c, &insn->src, dst);
-	}
-	/* The memory operand first: its write may fault, the register's cannot. */
-	if (insn->src.kind == OPERAND_MEM)
-		return write_operand(c, &insn->src, dst) && write_operand(c, &insn->dst, src);
-	return write_operand(c, &insn->dst, src) && write_operand(c, &insn->src, dst);
+	result = src;
+	if (insn->op == INSN_XADD)
+		result = alu(INSN_ADD, dst, src, insn->dst.size, &c->rflags);
+	if (insn->dst.kind == OPERAND_MEM)
+		return write_operand(c, &insn->dst, result) && write_operand(c, &insn->src, dst);
+	/* XADD of a register with itself leaves the sum. */
+	return write_operand(c, &insn->src, dst) && write_operand(c, &insn->dst, result);
 }
 
-static bool compare_exchange(struct context *c)
+static bool compare_exchange(struct emulate_context *c)
 {
 	const struct insn *insn = &c->insn;
 	unsigned size = insn->dst.size;
 	uint64_t dst, src, accumulator = alu_cut(c->vcpu->regs.gpr[GPR_RAX], size);
 
-	if (!read_operand(c, &insn->dst, &dst) || !read_operand(c, &insn->src, &src))
+	if (!read_operand(c, &insn->dst, MEMORY_MODIFY, &dst) ||
+	    !read_operand(c, &insn->src, MEMORY_READ, &src))
 		return false;
 	alu(INSN_CMP, accumulator, dst, size, &c->rflags);
 	if (accumulator == dst)
@@ -288,17 +195,19 @@ static bool compare_exchange(struct context *c)
 	return true;
 }
 
-static bool execute(struct context *c)
+static bool execute(struct emulate_context *c)
 {
 	const struct insn *insn = &c->insn;
+	bool is_test = insn->op == INSN_CMP || insn->op == INSN_TEST || insn->op == INSN_BT;
 	uint64_t dst = 0, src = 0, result;
 
 	switch (insn->op) {
 	case INSN_MOV:
 	case INSN_MOVZX:
-		return read_operand(c, &insn->src, &src) && write_operand(c, &insn->dst, src);
+		return read_operand(c, &insn->src, MEMORY_READ, &src) &&
+		       write_operand(c, &insn->dst, src);
 	case INSN_MOVSX:
-		return read_operand(c, &insn->src, &src) &&
+		return read_operand(c, &insn->src, MEMORY_READ, &src) &&
 		       write_operand(c, &insn->dst, sign_extend(src, insn->src.size));
 	case INSN_XCHG:
 	case INSN_XADD:
@@ -306,16 +215,15 @@ static bool execute(struct context *c)
 	case INSN_CMPXCHG:
 		return compare_exchange(c);
 	default:
-		if (!read_operand(c, &insn->dst, &dst) || !read_operand(c, &insn->src, &src))
+		if (!read_operand(c, &insn->dst, is_test ? MEMORY_READ : MEMORY_MODIFY, &dst) ||
+		    !read_operand(c, &insn->src, MEMORY_READ, &src))
 			return false;
 		result = alu((enum insn_op)insn->op, dst, src, insn->dst.size, &c->rflags);
-		if (insn->op == INSN_CMP || insn->op == INSN_TEST || insn->op == INSN_BT)
-			return true;
-		return write_operand(c, &insn->dst, result);
+		return is_test || write_operand(c, &insn->dst, result);
 	}
 }
 
-static void advance(struct context *c, unsigned reg, unsigned size)
+static void advance(struct emulate_context *c, unsigned reg, unsigned size)
 {
 	uint64_t step = c->rflags & RFLAGS_DF ? -(uint64_t)size : size;
 
@@ -323,56 +231,51 @@ static void advance(struct context *c, unsigned reg, unsigned size)
 }
 
 /* One iteration of a string instruction; false after a fault. */
-static bool string_step(struct context *c, unsigned size)
+static bool string_step(struct emulate_context *c, unsigned size)
 {
 	const struct insn *insn = &c->insn;
 	uint64_t rsi = alu_cut(read_gpr(c, GPR_RSI), insn->address_size);
 	uint64_t rdi = alu_cut(read_gpr(c, GPR_RDI), insn->address_size);
 	uint16_t port = (uint16_t)c->vcpu->regs.gpr[GPR_RDX];
 	uint64_t value = alu_cut(c->vcpu->regs.gpr[GPR_RAX], size), other;
+	struct emulate_place place;
 
 	switch (insn->op) {
 	case INSN_MOVS:
-		if (!access_memory(c, insn->segment, rsi, size, false, &value) ||
-		    !access_memory(c, SEG_ES, rdi, size, true, &value))
+		if (!emulate_access_memory(c, insn->segment, rsi, size, MEMORY_READ, &value) ||
+		    !emulate_access_memory(c, SEG_ES, rdi, size, MEMORY_WRITE, &value))
 			return false;
 		break;
 	case INSN_STOS:
-		if (!access_memory(c, SEG_ES, rdi, size, true, &value))
+		if (!emulate_access_memory(c, SEG_ES, rdi, size, MEMORY_WRITE, &value))
 			return false;
 		break;
 	case INSN_LODS:
-		if (!access_memory(c, insn->segment, rsi, size, false, &value))
+		if (!emulate_access_memory(c, insn->segment, rsi, size, MEMORY_READ, &value))
 			return false;
 		write_gpr(c, GPR_RAX, size, value);
 		break;
 	case INSN_CMPS:
-		if (!access_memory(c, insn->segment, rsi, size, false, &value) ||
-		    !access_memory(c, SEG_ES, rdi, size, false, &other))
+		if (!emulate_access_memory(c, insn->segment, rsi, size, MEMORY_READ, &value) ||
+		    !emulate_access_memory(c, SEG_ES, rdi, size, MEMORY_READ, &other))
 			return false;
 		alu(INSN_CMP, value, other, size, &c->rflags);
 		break;
 	case INSN_SCAS:
-		if (!access_memory(c, SEG_ES, rdi, size, false, &other))
+		if (!emulate_access_memory(c, SEG_ES, rdi, size, MEMORY_READ, &other))
 			return false;
 		alu(INSN_CMP, value, other, size, &c->rflags);
 		break;
 	case INSN_OUTS:
-		if (!access_memory(c, insn->segment, rsi, size, false, &value))
+		if (!emulate_access_memory(c, insn->segment, rsi, size, MEMORY_READ, &value))
 			return false;
 		io_write(c->vcpu, port, size, value);
 		break;
-	default: { /* INS: the destination is found writable before the port is read */
-		uint64_t la;
-		gpa_t gpa;
-
-		if (!linearize(c, SEG_ES, rdi, size, &la) || !translate(c, la, PGWALK_WRITE, &gpa))
+	default: /* INS: the destination is found writable before the port is read */
+		if (!emulate_find_place(c, SEG_ES, rdi, size, true, &place))
 			return false;
-		value = io_read(c->vcpu, port, size);
-		if (!access_memory(c, SEG_ES, rdi, size, true, &value))
-			return false;
+		emulate_store(c, &place, io_read(c->vcpu, port, size));
 		break;
-	}
 	}
 	if (insn->op == INSN_MOVS || insn->op == INSN_LODS || insn->op == INSN_CMPS ||
 	    insn->op == INSN_OUTS)
@@ -382,7 +285,7 @@ static bool string_step(struct context *c, unsigned size)
 	return true;
 }
 
-static enum emulate_result execute_string(struct context *c)
+static enum emulate_result execute_string(struct emulate_context *c)
 {
 	const struct insn *insn = &c->insn;
 	unsigned size = insn->dst.kind == OPERAND_MEM ? insn->dst.size : insn->src.size;
@@ -410,7 +313,7 @@ static enum emulate_result execute_string(struct context *c)
 
 /* --- fetch --- */
 
-static enum emulate_result fetch(struct context *c, struct emulation *e)
+static enum emulate_result fetch(struct emulate_context *c, struct emulation *e)
 {
 	struct vcpu_segment cs;
 	int ret = -EAGAIN;
@@ -423,7 +326,7 @@ static enum emulate_result fetch(struct context *c, struct emulation *e)
 		gpa_t gpa;
 
 		la = c->mode == INSN_MODE_64 ? la : (uint32_t)(la + cs.base);
-		if (!translate(c, la, PGWALK_FETCH, &gpa))
+		if (!emulate_translate(c, la, PGWALK_FETCH, &gpa))
 			return EMULATE_FAULT;
 		n = (unsigned)MIN((uint64_t)(INSN_MAX_LEN - e->byte_count),
 				  PAGE_SIZE - (la & (PAGE_SIZE - 1)));
@@ -445,7 +348,7 @@ static enum emulate_result fetch(struct context *c, struct emulation *e)
 bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count)
 {
 	struct vcpu_segment cs;
-	struct context c;
+	struct emulate_context c;
 
 	load_context(&c, vcpu);
 	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
@@ -465,7 +368,7 @@ bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count)
 enum emulate_result emulate_instruction(struct vcpu *vcpu, struct emulation *e)
 {
 	enum emulate_result result;
-	struct context c;
+	struct emulate_context c;
 	uint64_t rflags;
 
 	load_context(&c, vcpu);

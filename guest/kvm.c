@@ -110,7 +110,8 @@ static int write_wall_clock(struct vcpu *vcpu, uint64_t value)
 
 	if (value & 3)
 		return -EPERM;
-	if (pvclock_write_wall(&vm->gmem, GPA(value), boot))
+	/* As in KVM: address 0 is none. */
+	if (value && pvclock_write_wall(&vm->gmem, GPA(value), boot))
 		return -EPERM;
 	vcpu->kvm_wall_clock = value;
 	return 0;

@@ -5,6 +5,7 @@
 #include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
+#include "lib/checked.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 
@@ -131,6 +132,23 @@ static int write_x2apic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return lapic_msr_write(&vcpu->lapic, msr, value);
 }
 
+/* A deadline of the vCPU's own TSC in VM TSC ticks. One that has passed stays in the past, also
+ * when the VM's TSC was never there, and one that the VM's TSC never reaches is never: neither may
+ * become the 0 that disarms, nor a time of the other kind. */
+static uint64_t deadline_to_vm(const struct vcpu *vcpu, uint64_t deadline)
+{
+	uint64_t now, when;
+
+	if (likely(!vcpu->tsc_adjust) || !deadline)
+		return deadline;
+	now = vcpu_tsc(vcpu);
+	if (deadline <= now)
+		return 1;
+	if (!checked_add(now - vcpu->tsc_adjust, deadline - now, &when))
+		return DEADLINE_NEVER;
+	return when;
+}
+
 /* IA32_TSC_DEADLINE is in the vCPU's own TSC. */
 static int read_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -146,7 +164,7 @@ static int write_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	(void)msr;
 	if (!(vcpu->cpuid.basic[1].ecx & CPUID_1_ECX_TSC_DEADLINE))
 		return -EPERM;
-	lapic_tsc_deadline_write(&vcpu->lapic, value ? value - vcpu->tsc_adjust : 0);
+	lapic_tsc_deadline_write(&vcpu->lapic, deadline_to_vm(vcpu, value));
 	return 0;
 }
 
@@ -251,6 +269,22 @@ static int write_mcg_status(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return value ? -EPERM : 0;
 }
 
+static bool has_rdtscp(const struct vcpu *vcpu)
+{
+	return cpuid_has(&vcpu->cpuid, 0x80000001, 0, 3, 27);
+}
+
+/* IA32_TSC_AUX comes with RDTSCP; so does the host's, into which the guest's value goes. */
+static int read_tsc_aux(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	return has_rdtscp(vcpu) ? read_arch(vcpu, msr, value) : -EPERM;
+}
+
+static int write_tsc_aux(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	return has_rdtscp(vcpu) ? write_arch_32bit(vcpu, msr, value) : -EPERM;
+}
+
 /* Last-branch recording and the like are not offered: only 0 and the bits without effect (BTF) go.
  */
 static int write_debugctl(struct vcpu *vcpu, uint32_t msr, uint64_t value)
@@ -327,7 +361,11 @@ static const struct msr_row rows[] = {
 	ARCH(MSR_IA32_FS_BASE, write_arch_canonical, VCPU_FS_BASE),
 	ARCH(MSR_IA32_GS_BASE, write_arch_canonical, VCPU_GS_BASE),
 	ARCH(MSR_IA32_KERNEL_GS_BASE, write_arch_canonical, VCPU_KERNEL_GS_BASE),
-	ARCH(MSR_IA32_TSC_AUX, write_arch_32bit, VCPU_TSC_AUX),
+	{.first = MSR_IA32_TSC_AUX,
+	 .last = MSR_IA32_TSC_AUX,
+	 .read = read_tsc_aux,
+	 .write = write_tsc_aux,
+	 .reg = VCPU_TSC_AUX},
 };
 
 static const struct msr_row *find_row(uint32_t msr)

@@ -123,9 +123,11 @@ static void wake_timer_expired(struct sched_timer *timer, uint64_t now)
 
 uint64_t vcpu_next_timer(const struct vcpu *vcpu)
 {
-	uint64_t next = deadline_next(&vcpu->timers);
+	uint64_t next = deadline_next(&vcpu->timers), host = next - vcpu->vm->tsc_offset;
 
-	return next == DEADLINE_NEVER ? next : next - vcpu->vm->tsc_offset;
+	/* The host's TSC is ahead of the VM's. A guest can name a deadline that it never reaches.
+	 */
+	return host < next ? DEADLINE_NEVER : host;
 }
 
 void vcpu_arm_wake_timer(struct vcpu *vcpu)

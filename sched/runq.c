@@ -17,6 +17,7 @@ void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops, uin
 		.state = SCHED_STOPPED,
 		.affinity = affinity,
 		.slice = slice,
+		.cap_end = DEADLINE_NEVER,
 		.created = now,
 		.since = now,
 	};

@@ -52,7 +52,8 @@ class Layers(unittest.TestCase):
 
     def test_pure_code_and_hardware(self):
         self.assertEqual(len(self.problems({
-            "cpu/msr.h": "", "cpu/insn.h": "", "sched/runq.c": '#include "cpu/msr.h"\n',
+            "cpu/desc.h": "", "cpu/insn.h": "", "cpu/apic.h": "",
+            "sched/runq.c": '#include "cpu/desc.h"\n', "sched/sched.c": '#include "cpu/apic.h"\n',
             "guest/gmem.c": '#include "cpu/insn.h"\n'})), 1)
 
     def test_vmx_names(self):

@@ -4,10 +4,12 @@
 #include <time.h>
 
 #include "fakes/insn.h"
+#include "fakes/interrupts.h"
 
 #define RFLAGS_IF BIT(9)
 
 static uint64_t tsc;        /* (a) */
+static uint64_t tsc_step;   /* (a) */
 static bool is_tsc_a_clock; /* (a) */
 static const struct fake_cpuid *cpuid_table;
 static size_t cpuid_count;
@@ -17,6 +19,12 @@ void fake_tsc_set(uint64_t value)
 {
 	__atomic_store_n(&is_tsc_a_clock, false, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&tsc, value, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&tsc_step, 0, __ATOMIC_SEQ_CST);
+}
+
+void fake_tsc_set_step(uint64_t ticks)
+{
+	__atomic_store_n(&tsc_step, ticks, __ATOMIC_SEQ_CST);
 }
 
 void fake_tsc_advance(uint64_t ticks)
@@ -29,12 +37,18 @@ void fake_tsc_use_clock(void)
 	__atomic_store_n(&is_tsc_a_clock, true, __ATOMIC_SEQ_CST);
 }
 
+bool fake_tsc_is_clock(void)
+{
+	return __atomic_load_n(&is_tsc_a_clock, __ATOMIC_SEQ_CST);
+}
+
 uint64_t rdtsc(void)
 {
 	struct timespec now;
 
-	if (!__atomic_load_n(&is_tsc_a_clock, __ATOMIC_SEQ_CST))
-		return __atomic_load_n(&tsc, __ATOMIC_SEQ_CST);
+	if (!fake_tsc_is_clock())
+		return __atomic_fetch_add(&tsc, __atomic_load_n(&tsc_step, __ATOMIC_SEQ_CST),
+					  __ATOMIC_SEQ_CST);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
@@ -63,24 +77,46 @@ uint64_t irq_save(void)
 {
 	uint64_t flags = is_irq_disabled ? 0 : RFLAGS_IF;
 
-	is_irq_disabled = true;
+	irq_disable();
 	return flags;
 }
 
 void irq_restore(uint64_t flags)
 {
 	if (flags & RFLAGS_IF)
-		is_irq_disabled = false;
+		irq_enable();
 }
 
 void irq_disable(void)
 {
+	bool was_disabled = is_irq_disabled;
+
+	/* What comes just before finds interrupts on: a moment for other threads to send it. */
+	if (!was_disabled && fake_tsc_is_clock())
+		sched_yield();
 	is_irq_disabled = true;
+	if (!was_disabled)
+		fake_interrupts_take();
 }
 
 void irq_enable(void)
 {
+	/* The handlers run with interrupts off. */
+	is_irq_disabled = true;
+	fake_interrupts_take();
 	is_irq_disabled = false;
+}
+
+void irq_enable_and_halt(void)
+{
+	fake_interrupts_halt();
+	irq_enable();
+	is_irq_disabled = true;
+}
+
+bool irq_is_enabled(void)
+{
+	return !is_irq_disabled;
 }
 
 bool fake_irq_is_enabled(void)

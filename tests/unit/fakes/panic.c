@@ -32,3 +32,8 @@ void panic(const char *fmt, ...)
 	fprintf(stderr, "panic on a thread: %s\n", message);
 	abort();
 }
+
+bool panic_is_active(void)
+{
+	return false;
+}

@@ -14,6 +14,8 @@ void fake_percpu_attach(uint32_t id)
 
 	ASSERT(id < MAX_PCPUS);
 	attached = id;
+	if (__atomic_load_n(&blocks[id].is_online, __ATOMIC_ACQUIRE))
+		return; /* it has been one before */
 	blocks[id].self = &blocks[id];
 	blocks[id].id = id;
 	blocks[id].apic_id = id;

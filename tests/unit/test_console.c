@@ -1,0 +1,137 @@
+/* A guest's console lines: 'a full line or one that is ended by \n goes out as NAME| line'. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "fakes/log.h"
+#include "guest/console.h"
+
+static struct guest_console console;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&console, 0, sizeof(console));
+	fake_log_clear();
+	return 0;
+}
+
+static void put_bytes(const char *name, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		guest_console_put(&console, name, (uint8_t)bytes[i]);
+}
+
+static void put(const char *text)
+{
+	put_bytes("vm", text, strlen(text));
+}
+
+static void test_lines(void **state)
+{
+	(void)state;
+	put("one\ntwo\r\nthr");
+	assert_string_equal(fake_log_text(), "vm| one\nvm| two\n");
+	put("ee\n");
+	assert_string_equal(fake_log_text(), "vm| one\nvm| two\nvm| three\n");
+}
+
+static void test_an_empty_line_is_a_line(void **state)
+{
+	(void)state;
+	put("a\n\n\r\nb\n");
+	assert_int_equal(fake_log_count("vm| "), 4);
+	assert_int_equal(fake_log_count("\n"), 4);
+}
+
+/* 'Control characters but tab and escape sequences' ESC are dropped': nothing that a guest sends
+ * can end its line's prefix. */
+static void test_control_characters(void **state)
+{
+	static const char bytes[] = "a\0b\a\b\v\fc\x7f\td\x1b[1m\xc3\xa4\n";
+
+	(void)state;
+	put_bytes("vm", bytes, sizeof(bytes) - 1);
+	assert_string_equal(fake_log_text(), "vm| abc\td\x1b[1m\xc3\xa4\n");
+}
+
+static void test_full_line(void **state)
+{
+	char line[GUEST_LINE_MAX + 1];
+	char want[GUEST_LINE_MAX + 32];
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 1);
+	line[GUEST_LINE_MAX] = '\0';
+	memcpy(want, "vm| ", 4);
+	memcpy(want + 4, line, GUEST_LINE_MAX);
+	strcpy(want + 4 + GUEST_LINE_MAX, "\n");
+	line[GUEST_LINE_MAX - 1] = '\0';
+	put(line);
+	assert_string_equal(fake_log_text(), "");
+	put("x");
+	assert_string_equal(fake_log_text(), want);
+	/* The end of the line that has filled it is not one more line. */
+	put("\r\n");
+	assert_string_equal(fake_log_text(), want);
+	/* But the next one is. */
+	put("\n");
+	assert_int_equal(fake_log_count("vm| "), 2);
+	fake_log_clear();
+	put("y\n");
+	assert_string_equal(fake_log_text(), "vm| y\n");
+}
+
+/* What goes on after a full line is a line of its own. */
+static void test_longer_line(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < GUEST_LINE_MAX + 3; i++)
+		put("z");
+	put("\n");
+	assert_int_equal(fake_log_count("vm| "), 2);
+	assert_int_equal(fake_log_count("vm| zzz\n"), 1);
+	put("\n");
+	assert_int_equal(fake_log_count("vm| "), 3);
+}
+
+static void test_flush(void **state)
+{
+	(void)state;
+	guest_console_flush(&console, "vm");
+	assert_string_equal(fake_log_text(), "");
+	put("login: ");
+	guest_console_flush(&console, "vm");
+	assert_string_equal(fake_log_text(), "vm| login: \n");
+	guest_console_flush(&console, "vm");
+	assert_string_equal(fake_log_text(), "vm| login: \n");
+}
+
+/* The longest name that a VM can have, and a full line. */
+static void test_long_name(void **state)
+{
+	const char *name = "0123456789abcdef0123456789abcde";
+
+	(void)state;
+	for (unsigned i = 0; i < GUEST_LINE_MAX; i++)
+		put_bytes(name, "w", 1);
+	assert_int_equal(strlen(fake_log_text()), strlen(name) + 2 + GUEST_LINE_MAX + 1);
+	assert_int_equal(fake_log_count("w\n"), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_lines, setup),
+		cmocka_unit_test_setup(test_an_empty_line_is_a_line, setup),
+		cmocka_unit_test_setup(test_control_characters, setup),
+		cmocka_unit_test_setup(test_full_line, setup),
+		cmocka_unit_test_setup(test_longer_line, setup),
+		cmocka_unit_test_setup(test_flush, setup),
+		cmocka_unit_test_setup(test_long_name, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

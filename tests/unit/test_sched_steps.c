@@ -1,0 +1,443 @@
+/* The scheduler and its timers step by step: one thread plays the pCPUs, and time stands still
+ * until the test moves it or a pCPU halts for its timer. The rules quoted are those of
+ * sched/sched.h and sched/timer.h. Threads as pCPUs: test_sched. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "cpu/apic.h"
+#include "cpu/init.h"
+#include "fakes/insn.h"
+#include "fakes/interrupts.h"
+#include "fakes/panic.h"
+#include "fakes/percpu.h"
+#include "sched/sched.h"
+#include "sched/timer.h"
+
+#define PCPUS 3
+#define SLICE 1000
+
+/* An entity that does what its script says, a letter each time it runs: p is preempted, w waits, e
+ * ends, R has a request when it waits. */
+struct actor {
+	struct sched_entity se;
+	const char *script;
+	char name;
+	bool has_request;
+};
+
+static struct actor actor[4];
+static struct sched_timer timer[3];
+static char story[256];
+static unsigned hooks;
+
+static void tell(char c)
+{
+	size_t len = strlen(story);
+
+	assert_true(len + 1 < sizeof(story));
+	story[len] = c;
+}
+
+static void switch_in(struct sched_entity *se)
+{
+	assert_int_equal(se->state, SCHED_RUNNING);
+	assert_ptr_equal(sched_this_runq()->current, se);
+	assert_true(fake_irq_is_enabled());
+	tell('(');
+}
+
+static void switch_out(struct sched_entity *se)
+{
+	assert_int_equal(se->state, SCHED_RUNNING);
+	tell(')');
+}
+
+static enum sched_verdict run(struct sched_entity *se)
+{
+	struct actor *a = container_of(se, struct actor, se);
+
+	tell(a->name);
+	fake_tsc_advance(10);
+	switch (*a->script++) {
+	case 'p':
+		return SCHED_PREEMPTED;
+	case 'R':
+		a->has_request = true;
+		return SCHED_WAIT;
+	case 'w':
+		a->has_request = false;
+		return SCHED_WAIT;
+	default:
+		return SCHED_ENDED;
+	}
+}
+
+static bool is_woken(struct sched_entity *se)
+{
+	return container_of(se, struct actor, se)->has_request;
+}
+
+static const struct sched_ops ops = {
+	.run = run, .switch_in = switch_in, .switch_out = switch_out, .is_woken = is_woken};
+
+static void count_hook(void)
+{
+	hooks++;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_percpu_reset();
+	fake_interrupts_reset();
+	fake_tsc_set(5000);
+	for (unsigned i = PCPUS; i--;) {
+		fake_percpu_attach(i);
+		sched_init_cpu();
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(actor); i++) {
+		actor[i] = (struct actor){.name = (char)('A' + i)};
+		sched_entity_init(&actor[i].se, &ops, 1, SLICE, 5000);
+	}
+	memset(story, 0, sizeof(story));
+	sched_set_kick_hook(count_hook);
+	hooks = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(timer); i++)
+		sched_timer_cancel(&timer[i]);
+	return 0;
+}
+
+static void start(unsigned i, const char *script)
+{
+	actor[i].script = script;
+	sched_start(&actor[i].se);
+}
+
+static uint64_t kicks(uint32_t cpu)
+{
+	return fake_ipi_count(cpu, VECTOR_KICK);
+}
+
+/* --- the loop --- */
+
+static void test_turns(void **state)
+{
+	(void)state;
+	start(0, "ppe");
+	start(1, "pe");
+	start(2, "e");
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)(B)(C)(A)(B)(A)");
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(actor[i].se.state, SCHED_STOPPED);
+		assert_int_equal(actor[i].se.switches, 3 - i);
+	}
+	assert_int_equal(sched_runq(0)->load, 0);
+	assert_null(sched_runq(0)->current);
+	/* A ran 3 times 10 ticks, and waited while the others ran. */
+	assert_int_equal(actor[0].se.time[SCHED_RUNNING], 30);
+	assert_int_equal(actor[0].se.time[SCHED_RUNNABLE], 30);
+	assert_int_equal(actor[2].se.time[SCHED_RUNNABLE], 20);
+}
+
+/* 'SCHED_WAIT: it waits for an event'; one that came meanwhile makes it runnable at once. */
+static void test_wait(void **state)
+{
+	(void)state;
+	start(0, "wRe");
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)");
+	assert_int_equal(actor[0].se.state, SCHED_BLOCKED);
+	assert_int_equal(sched_runq(0)->load, 1);
+	fake_tsc_advance(500);
+	sched_kick(&actor[0].se);
+	assert_int_equal(actor[0].se.state, SCHED_RUNNABLE);
+	assert_int_equal(actor[0].se.wakes, 1);
+	assert_int_equal(actor[0].se.time[SCHED_BLOCKED], 500);
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)(A)(A)");
+	assert_int_equal(actor[0].se.time[SCHED_BLOCKED], 500);
+	assert_int_equal(actor[0].se.wakes, 1);
+}
+
+/* 'An idle pCPU arms the LAPIC timer' for its nearest deadline. */
+static void wake_actor(struct sched_timer *t, uint64_t now)
+{
+	assert_ptr_equal(t, &timer[0]);
+	assert_int_equal(now, 7000);
+	sched_kick(&actor[0].se);
+}
+
+static void test_idle_until_a_deadline(void **state)
+{
+	(void)state;
+	sched_timer_init(&timer[0], wake_actor);
+	sched_timer_arm(&timer[0], 7000);
+	start(0, "we");
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)(A)");
+	assert_int_equal(rdtsc(), 7010);
+	assert_int_equal(sched_runq(0)->idle_time, 7000 - 5010);
+	assert_true(fake_apic_timer(0) == DEADLINE_NEVER);
+	assert_int_equal(kicks(0), 0);
+}
+
+/* --- who is told --- */
+
+static void test_start_elsewhere_kicks(void **state)
+{
+	(void)state;
+	actor[0].se.affinity = 2;
+	start(0, "e");
+	assert_int_equal(kicks(1), 1);
+	assert_int_equal(this_cpu()->ipi_sent, 1);
+	assert_int_equal(hooks, 0);
+	assert_int_equal(actor[0].se.pcpu, 1);
+	assert_int_equal(sched_runq(1)->waiting, 1);
+	assert_int_equal(sched_runq(1)->load, 1);
+	/* Here: no IPI, but who runs here must know that somebody waits: its slice ends now. */
+	start(1, "e");
+	assert_int_equal(kicks(0), 0);
+	assert_int_equal(hooks, 1);
+}
+
+static void test_wake_here_and_elsewhere(void **state)
+{
+	(void)state;
+	start(0, "we");
+	fake_pcpu_run(sched_loop);
+	hooks = 0;
+	fake_percpu_attach(1);
+	sched_kick(&actor[0].se);
+	assert_int_equal(kicks(0), 1);
+	assert_int_equal(hooks, 0);
+	assert_int_equal(actor[0].se.pcpu, 0);
+	sched_kick(&actor[0].se); /* it is RUNNABLE: it will look by itself */
+	assert_int_equal(kicks(0), 1);
+	fake_percpu_attach(0);
+	fake_pcpu_run(sched_loop);
+	assert_int_equal(actor[0].se.state, SCHED_STOPPED);
+	sched_kick(&actor[0].se);
+	assert_int_equal(kicks(0), 1);
+
+	actor[1].se.affinity = 1;
+	start(1, "we");
+	fake_pcpu_run(sched_loop);
+	hooks = 0;
+	sched_kick(&actor[1].se);
+	assert_int_equal(kicks(0), 1);
+	assert_int_equal(hooks, 1);
+}
+
+/* 'Interrupts it by IPI when it runs on another pCPU and does not poll.' */
+static void test_kick_a_running_one(void **state)
+{
+	(void)state;
+	actor[0].se.state = SCHED_RUNNING;
+	actor[0].se.pcpu = 2;
+	sched_kick(&actor[0].se);
+	assert_int_equal(kicks(2), 1);
+	actor[0].se.is_polling = true;
+	sched_kick(&actor[0].se);
+	assert_int_equal(kicks(2), 1);
+	actor[0].se.is_polling = false;
+	fake_percpu_attach(2);
+	sched_kick(&actor[0].se);
+	assert_int_equal(kicks(2), 1);
+	assert_int_equal(actor[0].se.state, SCHED_RUNNING);
+}
+
+static void test_placement(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		actor[i].se.affinity = 7;
+		start(i, "e");
+	}
+	assert_int_equal(actor[0].se.pcpu, 0);
+	assert_int_equal(actor[1].se.pcpu, 1);
+	assert_int_equal(actor[2].se.pcpu, 2);
+	assert_int_equal(actor[3].se.pcpu, 0);
+}
+
+/* 'Must the current entity give way at `now`?' Only when its slice is over and somebody waits. */
+static void test_slices(void **state)
+{
+	struct runq *rq = sched_this_runq();
+
+	(void)state;
+	actor[0].se.slice_end = 6000;
+	assert_false(sched_is_slice_over(rq, &actor[0].se, 7000));
+	start(1, "e");
+	assert_false(sched_is_slice_over(rq, &actor[0].se, 5999));
+	assert_true(sched_is_slice_over(rq, &actor[0].se, 6000));
+}
+
+/* --- timers --- */
+
+static struct sched_timer *expired[8];
+static uint64_t expired_at[8];
+static unsigned expired_count;
+
+static void note_expired(struct sched_timer *t, uint64_t now)
+{
+	assert_true(expired_count < ARRAY_SIZE(expired));
+	assert_false(t->deadline.is_armed);
+	expired[expired_count] = t;
+	expired_at[expired_count++] = now;
+}
+
+static int setup_timers(void **state)
+{
+	expired_count = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(timer); i++)
+		sched_timer_init(&timer[i], note_expired);
+	return setup(state);
+}
+
+static void test_timers_expire_in_order(void **state)
+{
+	(void)state;
+	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	sched_timer_arm(&timer[0], 300);
+	sched_timer_arm(&timer[1], 100);
+	sched_timer_arm(&timer[2], 200);
+	assert_int_equal(sched_next_deadline(), 100);
+	sched_run_timers(99);
+	assert_int_equal(expired_count, 0);
+	sched_run_timers(250);
+	assert_int_equal(expired_count, 2);
+	assert_ptr_equal(expired[0], &timer[1]);
+	assert_ptr_equal(expired[1], &timer[2]);
+	assert_int_equal(expired_at[1], 250);
+	assert_int_equal(sched_next_deadline(), 300);
+	sched_timer_arm(&timer[0], 50); /* moved */
+	assert_int_equal(sched_next_deadline(), 50);
+	sched_timer_cancel(&timer[0]);
+	sched_timer_cancel(&timer[0]);
+	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	sched_run_timers(UINT64_MAX - 1);
+	assert_int_equal(expired_count, 2);
+}
+
+/* 'Arms (or moves) it: on this pCPU when it was not armed, else where it is; that pCPU is told when
+ * its nearest deadline comes closer.' */
+static void test_timers_of_other_pcpus(void **state)
+{
+	(void)state;
+	sched_timer_arm(&timer[0], 1000);
+	fake_percpu_attach(1);
+	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	sched_timer_arm(&timer[0], 2000);
+	assert_int_equal(kicks(0), 0); /* later: it finds out by itself */
+	sched_timer_arm(&timer[0], 500);
+	assert_int_equal(kicks(0), 1);
+	sched_run_timers(10000);
+	assert_int_equal(expired_count, 0);
+	fake_percpu_attach(0);
+	assert_int_equal(sched_next_deadline(), 500);
+	sched_run_timers(500);
+	assert_int_equal(expired_count, 1);
+	/* Expired: whoever arms it next has it. */
+	fake_percpu_attach(1);
+	sched_timer_arm(&timer[0], 700);
+	assert_int_equal(timer[0].pcpu, 1);
+	assert_int_equal(sched_next_deadline(), 700);
+	assert_int_equal(kicks(0), 1);
+	assert_int_equal(kicks(1), 0);
+	fake_percpu_attach(2);
+	sched_timer_cancel(&timer[0]);
+	fake_percpu_attach(1);
+	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+}
+
+static unsigned rearmed;
+
+static void rearm_into_the_past(struct sched_timer *t, uint64_t now)
+{
+	(void)now;
+	rearmed++;
+	sched_timer_arm(t, 1);
+}
+
+/* 'At most a bounded number a call': timers that re-arm themselves cannot hold a pCPU. */
+static void test_timers_are_bounded(void **state)
+{
+	(void)state;
+	rearmed = 0;
+	sched_timer_init(&timer[0], rearm_into_the_past);
+	sched_timer_arm(&timer[0], 1);
+	sched_run_timers(100);
+	assert_in_range(rearmed, 1, 1000);
+	assert_int_equal(sched_next_deadline(), 1);
+}
+
+static unsigned deferred_runs;
+
+static void deferred(void)
+{
+	assert_true(fake_irq_is_enabled());
+	deferred_runs++;
+}
+
+/* 'sched_defer makes the deferred function run soon on this pCPU, in the context of
+ * sched_run_timers.' */
+static void test_deferred(void **state)
+{
+	(void)state;
+	deferred_runs = 0;
+	sched_set_deferred(deferred);
+	sched_defer();
+	sched_defer();
+	assert_int_equal(deferred_runs, 0);
+	assert_int_equal(hooks, 2);
+	assert_int_equal(sched_next_deadline(), 0); /* due */
+	fake_percpu_attach(1);
+	sched_run_timers(10);
+	assert_int_equal(deferred_runs, 0);
+	fake_percpu_attach(0);
+	sched_run_timers(10);
+	assert_int_equal(deferred_runs, 1);
+	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	sched_run_timers(10);
+	assert_int_equal(deferred_runs, 1);
+}
+
+static int group_setup(void **state)
+{
+	(void)state;
+	lockdep_init(); /* locks are taken by ascending rank, or it panics */
+	return 0;
+}
+
+#define TEST(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TIMER(name) cmocka_unit_test_setup_teardown(name, setup_timers, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_turns),
+		TEST(test_wait),
+		TIMER(test_idle_until_a_deadline),
+		TEST(test_start_elsewhere_kicks),
+		TEST(test_wake_here_and_elsewhere),
+		TEST(test_kick_a_running_one),
+		TEST(test_placement),
+		TEST(test_slices),
+		TIMER(test_timers_expire_in_order),
+		TIMER(test_timers_of_other_pcpus),
+		TIMER(test_timers_are_bounded),
+		TIMER(test_deferred),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, NULL);
+}
