@@ -69,11 +69,10 @@ struct vcpu {
 	struct halt_poll halt_poll;    /* (o) */
 	uint64_t halt_start;           /* (o) TSC when HLT exited */
 	uint64_t halt_polled;          /* (o) TSC ticks polled in this halt */
-	bool has_halt_ended;           /* (o) cleared at HLT, set when its halt_poll_end is done */
 
 	/* (o) MSRs that live in software */
 	uint64_t kvm_system_time, kvm_wall_clock, kvm_poll_control, kvm_steal_time, kvm_pv_eoi;
-	uint64_t misc_enable, mcg_status, bios_sign_id;
+	uint64_t misc_enable;
 	uint64_t mtrr[VCPU_MTRR_COUNT];
 	uint64_t xcr0;
 

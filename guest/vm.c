@@ -149,20 +149,19 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 		fmt_snprintf(error, error_size, "vm '%s': no memory for vCPU %u", vm->name, index);
 		return -ENOMEM;
 	}
+	vm->vcpu[index] = vcpu; /* from here on vm_destroy frees it */
 	vcpu->vm = vm;
 	vcpu->index = index;
 	vcpu->apic_id = index;
 	if (cpuid_build(&vcpu->cpuid, &config, vcpu->apic_id, bad, sizeof(bad))) {
 		fmt_snprintf(error, error_size,
 			     "vm '%s': cpuid=: '%s' is not '-' and the name of a feature that can "
-			     "be taken "
-			     "away",
+			     "be taken away",
 			     vm->name, bad);
 		return -EINVAL;
 	}
 	if (vm->params.pin_count)
 		affinity = BIT_ULL(vm->params.pin[index % vm->params.pin_count]);
-	vm->vcpu[index] = vcpu;
 	platform_add_vcpu(vcpu);
 	vcpu_reset(vcpu, false);
 	vcpu_arch_reset(vcpu, false);

@@ -8,7 +8,6 @@
 
 /* Lowest first: who holds one may take those below it in this list. */
 enum lock_rank {
-	LOCK_VM_LIST, /* monitor: the table of VMs */
 	LOCK_VM,      /* a VM's devices and its life */
 	LOCK_GMEM,    /* a VM's EPT */
 	LOCK_RUNQ,    /* a pCPU's run queue */

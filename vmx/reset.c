@@ -43,11 +43,12 @@ static void set_data_segments(uint16_t selector, uint32_t limit, uint32_t access
 void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
-	/* INIT keeps CD and NW as they were. */
-	uint64_t cr0 = is_init ? (vmread(CR0_READ_SHADOW) & (CR0_CD | CR0_NW)) | CR0_ET : RESET_CR0;
+	uint64_t cr0 = RESET_CR0;
 
 	vmx_vmcs_load(v);
-	if (!is_init)
+	if (is_init) /* CD and NW stay as they were */
+		cr0 = (vmread(CR0_READ_SHADOW) & (CR0_CD | CR0_NW)) | CR0_ET;
+	else
 		vmx_setup_vmcs(v);
 	vmwrite(CR0_GUEST_HOST_MASK, CR0_NE | CR0_CD | CR0_NW);
 	vmwrite(CR4_GUEST_HOST_MASK, vmx_cr4_owned(vcpu));
