@@ -289,6 +289,11 @@ static inline void xsaveopt(void *area)
 	__asm__ volatile("xsaveopt64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
 }
 
+static inline void xsavec(void *area)
+{
+	__asm__ volatile("xsavec64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
 static inline void xrstor(const void *area)
 {
 	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");

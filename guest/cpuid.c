@@ -214,6 +214,10 @@ static bool is_condition_met(const struct cpuid_feature *f, const struct cpuid_c
 		if (config->is_rdrand_hidden)
 			return false;
 		break;
+	case CPUID_HOST_XSAVEC:
+		if (config->is_xsavec_broken)
+			return false;
+		break;
 	case CPUID_HOST:
 		break;
 	}

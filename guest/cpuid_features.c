@@ -125,7 +125,7 @@ const struct cpuid_feature cpuid_features[] = {
 	F("prefetchi", 7, 1, REG_EDX, 14),
 
 	F("xsaveopt", 0xd, 1, REG_EAX, 0, .needs = "xsave"),
-	F("xsavec", 0xd, 1, REG_EAX, 1, .needs = "xsave"),
+	F("xsavec", 0xd, 1, REG_EAX, 1, .needs = "xsave", .condition = CPUID_HOST_XSAVEC),
 	F("xgetbv1", 0xd, 1, REG_EAX, 2, .needs = "xsave"),
 
 	F("lahf_lm", 0x80000001, 0, REG_ECX, 0),

@@ -11,6 +11,7 @@ enum cpuid_reg { REG_EAX, REG_EBX, REG_ECX, REG_EDX };
 enum cpuid_condition {
 	CPUID_HOST = 0,    /* the host has the bit */
 	CPUID_HOST_RANDOM, /* the same, and the configuration does not hide it */
+	CPUID_HOST_XSAVEC, /* the same, and it was found to work */
 	CPUID_ALWAYS,
 	CPUID_IF_X2APIC, /* the configuration says so: emulated, whatever the host has */
 	CPUID_IF_DEADLINE,

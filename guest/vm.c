@@ -137,6 +137,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 		.has_x2apic = true,
 		.has_invariant_tsc = vm_machine.is_tsc_stable,
 		.is_rdrand_hidden = vm->params.is_rdrand_hidden,
+		.is_xsavec_broken = vm_machine.is_xsavec_broken,
 		.delta = vm->params.cpuid,
 		.delta_len = vm->params.cpuid_len,
 		.vcpus = vm->params.vcpus,

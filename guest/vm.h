@@ -32,8 +32,9 @@ struct vm_params {
 /* What is the same for all VMs, set once before the first is created. */
 struct vm_machine {
 	struct tsc_rate tsc;
-	bool is_tsc_stable; /* invariant and synchronous on all pCPUs */
-	uint64_t xcr0;      /* components that the arch layer switches */
+	bool is_tsc_stable;    /* invariant and synchronous on all pCPUs */
+	uint64_t xcr0;         /* components that the arch layer switches */
+	bool is_xsavec_broken; /* the arch layer has tried it */
 	struct halt_poll_params halt_poll;
 	uint64_t boot_wall_ns; /* wall clock at TSC 0, nanoseconds since 1970 UTC */
 	void (*on_end)(void);  /* a VM has ended; on any pCPU, the VM's lock may be held */

@@ -16,9 +16,9 @@ static struct {
 	uint32_t level;                           /* (a) enum log_level */
 	bool is_panic;                            /* (a) */
 	size_t (*prefix)(char *buf, size_t size); /* (a) */
-} log = {
+} the_log = {
 	.lock = SPINLOCK_INIT(LOCK_LOG),
-	.sinks = LIST_INIT(log.sinks),
+	.sinks = LIST_INIT(the_log.sinks),
 	.level = LOG_INFO,
 };
 
@@ -33,32 +33,32 @@ static const char *const level_words[] = {
  * in between. */
 static bool log_lock(void)
 {
-	if (__atomic_load_n(&log.is_panic, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&the_log.is_panic, __ATOMIC_RELAXED))
 		return false;
-	spin_lock(&log.lock);
+	spin_lock(&the_log.lock);
 	return true;
 }
 
 static void log_unlock(bool was_locked)
 {
 	if (was_locked)
-		spin_unlock(&log.lock);
+		spin_unlock(&the_log.lock);
 }
 
 static void ring_write(const char *text, size_t len)
 {
 	/* Of more than a ringful only the end would stay. */
 	if (len > LOG_RING_SIZE) {
-		log.written += len - LOG_RING_SIZE;
+		the_log.written += len - LOG_RING_SIZE;
 		text += len - LOG_RING_SIZE;
 		len = LOG_RING_SIZE;
 	}
 	while (len) {
-		uint64_t at = log.written % LOG_RING_SIZE;
+		uint64_t at = the_log.written % LOG_RING_SIZE;
 		size_t part = MIN(len, LOG_RING_SIZE - at);
 
-		memcpy(log.ring + at, text, part);
-		log.written += part;
+		memcpy(the_log.ring + at, text, part);
+		the_log.written += part;
 		text += part;
 		len -= part;
 	}
@@ -68,13 +68,13 @@ static void ring_write(const char *text, size_t len)
  * in a buffer; one that is longer than that goes out in pieces. */
 static void ring_replay(struct log_sink *sink)
 {
-	uint64_t from = log.written > LOG_RING_SIZE ? log.written - LOG_RING_SIZE : 0;
+	uint64_t from = the_log.written > LOG_RING_SIZE ? the_log.written - LOG_RING_SIZE : 0;
 	bool is_cut = from > 0; /* the first line has lost its beginning */
 	char line[LOG_LINE_MAX];
 	size_t len = 0;
 
-	for (; from < log.written; from++) {
-		char c = log.ring[from % LOG_RING_SIZE];
+	for (; from < the_log.written; from++) {
+		char c = the_log.ring[from % LOG_RING_SIZE];
 
 		if (!is_cut)
 			line[len++] = c;
@@ -98,19 +98,20 @@ void log_raw(const char *text, size_t len)
 		return;
 	was_locked = log_lock();
 	ring_write(text, len);
-	list_for_each_entry (sink, &log.sinks, node)
+	list_for_each_entry (sink, &the_log.sinks, node)
 		sink->write(sink, text, len);
 	log_unlock(was_locked);
 }
 
 void log_vprintf(enum log_level level, const char *fmt, va_list args)
 {
-	size_t (*prefix)(char *buf, size_t size) = __atomic_load_n(&log.prefix, __ATOMIC_RELAXED);
+	size_t (*prefix)(char *buf, size_t size) =
+		__atomic_load_n(&the_log.prefix, __ATOMIC_RELAXED);
 	const size_t max = LOG_LINE_MAX - 1;
 	char line[LOG_LINE_MAX + 1];
 	size_t len = 0, need;
 
-	if ((uint32_t)level > __atomic_load_n(&log.level, __ATOMIC_RELAXED))
+	if ((uint32_t)level > __atomic_load_n(&the_log.level, __ATOMIC_RELAXED))
 		return;
 	if (prefix)
 		len = MIN(prefix(line, max / 2), max / 2);
@@ -153,21 +154,21 @@ void log_add_sink(struct log_sink *sink)
 	bool was_locked = log_lock();
 
 	ring_replay(sink);
-	list_push_back(&log.sinks, &sink->node);
+	list_push_back(&the_log.sinks, &sink->node);
 	log_unlock(was_locked);
 }
 
 void log_set_level(enum log_level level)
 {
-	__atomic_store_n(&log.level, (uint32_t)level, __ATOMIC_RELAXED);
+	__atomic_store_n(&the_log.level, (uint32_t)level, __ATOMIC_RELAXED);
 }
 
 void log_set_prefix(size_t (*prefix)(char *buf, size_t size))
 {
-	__atomic_store_n(&log.prefix, prefix, __ATOMIC_RELAXED);
+	__atomic_store_n(&the_log.prefix, prefix, __ATOMIC_RELAXED);
 }
 
 void log_panic_mode(void)
 {
-	__atomic_store_n(&log.is_panic, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&the_log.is_panic, true, __ATOMIC_RELAXED);
 }

@@ -16,6 +16,7 @@
 #define XCR0_AVX512             (7ull << 5)
 #define XCR0_PKRU               BIT_ULL(9)
 #define CPUID_1_ECX_XSAVE       BIT(26)
+#define CPUID_D1_EAX_XSAVEC     BIT(1)
 #define CPUID_D1_EAX_XSAVEOPT   BIT(0)
 #define CPUID_7_EDX_MD_CLEAR    BIT(10)
 #define CPUID_7_EDX_IBRS_IBPB   BIT(26)
@@ -27,6 +28,12 @@
 #define ARCH_CAP_PSCHANGE_MC_NO BIT(6)
 #define CR4_OSXSAVE             BIT(18)
 
+/* The XSAVE area: 512 legacy bytes, a header of 64, the extended components. */
+#define XSAVE_HEADER       512u
+#define XSAVE_EXTENDED     576u
+#define AVX_COMPONENT_SIZE 256u
+#define COMPACTED_MAX      4096u
+
 static const uint32_t switched_msr[SWITCHED_MSRS] = {
 	[SWITCHED_STAR] = MSR_IA32_STAR,       [SWITCHED_LSTAR] = MSR_IA32_LSTAR,
 	[SWITCHED_CSTAR] = MSR_IA32_CSTAR,     [SWITCHED_FMASK] = MSR_IA32_FMASK,
@@ -37,6 +44,30 @@ static const uint32_t switched_msr[SWITCHED_MSRS] = {
 static bool has_tsc_aux(void)
 {
 	return cpuid(0x80000001, 0).edx & BIT(27);
+}
+
+/* Bochs 2.7's XSAVEC puts the AVX component at byte 416, into the legacy area, and XRSTOR looks for
+ * it behind the header ('XSAVE Area': the first component of the compacted format is at 576): a
+ * guest that used it would lose its registers. Loads a pattern into the AVX component by XRSTOR,
+ * and looks where XSAVEC puts it. The host's own extended state is empty and stays so. */
+static bool is_xsavec_broken(void)
+{
+	static uint8_t area[COMPACTED_MAX] __aligned(64), empty[COMPACTED_MAX] __aligned(64);
+	uint64_t *xstate_bv = (uint64_t *)(void *)(area + XSAVE_HEADER);
+	bool is_right;
+
+	if (!(cpuid(0xd, 1).eax & CPUID_D1_EAX_XSAVEC) || !(vmx_machine.xcr0 & XCR0_AVX))
+		return false;
+	memset(area + XSAVE_EXTENDED, 0xa5, AVX_COMPONENT_SIZE);
+	*xstate_bv = XCR0_AVX;
+	xrstor(area);
+	memset(area, 0, sizeof(area));
+	xsavec(area);
+	xrstor(empty); /* XSTATE_BV 0: every component as after reset */
+	is_right = true;
+	for (unsigned i = 0; i < AVX_COMPONENT_SIZE; i++)
+		is_right &= area[XSAVE_EXTENDED + i] == 0xa5;
+	return !is_right;
 }
 
 static void find_mitigations(bool is_off)
@@ -83,6 +114,9 @@ int vmx_state_init(bool is_mitigations_off)
 	xsetbv(0, m->xcr0);
 	m->xsave_size = cpuid(0xd, 0).ebx; /* for the components that XCR0 enables now */
 	m->has_xsaveopt = cpuid(0xd, 1).eax & CPUID_D1_EAX_XSAVEOPT;
+	vm_machine.is_xsavec_broken = is_xsavec_broken();
+	if (vm_machine.is_xsavec_broken)
+		log_info("XSAVEC of this CPU loses state: guests are not told of it");
 	find_mitigations(is_mitigations_off);
 	return 0;
 }

@@ -456,6 +456,23 @@ static void test_configuration(void **state)
 	assert_true(cpuid_has(&t, 1, 0, REG_ECX, 25));
 }
 
+/* A host whose XSAVEC does not do what the SDM says: guests save by XSAVEOPT, and the compacted
+ * size of leaf 0xD.1 is not there. */
+static void test_broken_xsavec(void **state)
+{
+	struct cpuid_config c = config_for(host_skylake_x);
+	struct cpuid_table t;
+
+	(void)state;
+	build(&t, &c, 0);
+	assert_true(cpuid_has(&t, 0xd, 1, REG_EAX, 1));
+	c.is_xsavec_broken = true;
+	build(&t, &c, 0);
+	assert_false(cpuid_has(&t, 0xd, 1, REG_EAX, 1));
+	assert_true(cpuid_has(&t, 0xd, 1, REG_EAX, 0));
+	assert_int_equal(cpuid_lookup(&t, 0xd, 1).ebx, 0);
+}
+
 static void test_delta(void **state)
 {
 	static const char delta[] = "-avx,-smep,-hypervisorXXX";
@@ -529,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_out_of_range),
 		cmocka_unit_test(test_kvm_leaves),
 		cmocka_unit_test(test_configuration),
+		cmocka_unit_test(test_broken_xsavec),
 		cmocka_unit_test(test_delta),
 		cmocka_unit_test(test_dynamic_bits),
 	};
