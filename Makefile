@@ -166,7 +166,7 @@ DEMO_APPEND := console=ttyS0 earlyprintk=ttyS0 panic=-1 reboot=k i8042.noaux i80
 	random.trust_cpu=on
 run: deps
 	@$(MAKE) --no-print-directory all demo
-	tools/carousel run --cpus 2 --progress $(ARGS) \
+	tools/carousel run --cpus 2 --ips 10000000 --progress $(ARGS) \
 		--vm hello --kernel $(BUILD)/stubs/hello.elf --mem 16M \
 		--vm ticker --kernel $(BUILD)/stubs/ticker.elf --mem 16M \
 			--append "ticks=20 period_us=500000" \

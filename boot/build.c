@@ -132,6 +132,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 	}
 	log_info("VM '%s': %s, %luM, %u vCPU%s", vm->name, entry.format, config->mem >> 20,
 		 config->vcpus, config->vcpus == 1 ? "" : "s");
+	vm_start(vm);
 }
 
 bool build_vms(const struct boot *boot)
@@ -145,11 +146,4 @@ bool build_vms(const struct boot *boot)
 	for (uint32_t i = 0; i < config->vm_count; i++)
 		build_vm(boot, i);
 	return config->error_count != 0;
-}
-
-void build_start_vms(void)
-{
-	for (uint32_t i = 0; i < vm_count(); i++)
-		if (!vm_get(i)->has_ended)
-			vm_start(vm_get(i));
 }

@@ -8,11 +8,9 @@
  * vmx_init. */
 void build_machine(const struct boot *boot, void (*on_end)(void));
 
-/* Creates and loads every VM of the configuration; a bad one becomes a failed VM with a message.
- * True when the input as a whole had an error. */
+/* Creates, loads and starts every VM of the configuration, one after the other; a bad one becomes a
+ * failed VM with a message. True when the input as a whole had an error. Boot pCPU, when every
+ * pCPU's run queue is there. */
 bool build_vms(const struct boot *boot);
-
-/* Hands those that are well to the scheduler. Every pCPU's run queue is there. */
-void build_start_vms(void);
 
 #endif

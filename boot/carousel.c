@@ -24,8 +24,9 @@ static uint32_t begun; /* (a) pCPUs that have answered */
 static uint32_t refused;
 static uint32_t stopped;   /* (a) pCPUs that are out of VMX operation for good */
 static bool has_bad_input; /* (i) when the VMs run */
-/* (a) Ends of VMs that reap() has not looked at; not 0: reap_timer is armed, or reap() runs. */
-static uint32_t unseen_ends;
+/* (a) Ends of VMs that reap() has not looked at; not 0: reap_timer is armed, or reap() runs. At
+ * first it is the boot pCPU's, until all VMs are built. */
+static uint32_t unseen_ends = 1;
 static uint64_t reaped[BITMAP_WORDS(CONFIG_VMS_MAX)]; /* VMs whose verdict is out */
 
 #define REAP_AGAIN_NS 100000
@@ -42,8 +43,6 @@ void boot_ap_main(void)
 	if (answer > 0 && !vmx_init_cpu()) {
 		sched_init_cpu();
 		__atomic_fetch_add(&begun, 1, __ATOMIC_SEQ_CST);
-		while (__atomic_load_n(&may_begin, __ATOMIC_ACQUIRE) < 2)
-			cpu_relax();
 		sched_loop();
 	}
 	__atomic_fetch_add(&refused, 1, __ATOMIC_SEQ_CST);
@@ -51,6 +50,8 @@ void boot_ap_main(void)
 		irq_enable_and_halt();
 }
 
+/* They enter VMX operation and their scheduler's loop, where they find the VMs as these are built.
+ */
 static void begin_others(void)
 {
 	uint32_t others = percpu_count() - 1;
@@ -82,17 +83,22 @@ static void stop_others(void)
 		cpu_relax();
 }
 
-static void finish(void) __noreturn;
+static void leave(uint8_t status, const char *why) __noreturn;
+static void leave(uint8_t status, const char *why)
+{
+	stop_others();
+	irq_disable();
+	vmx_leave_cpu();
+	boot_end(status, why);
+}
+
 static void finish(void)
 {
 	uint32_t failed = summary_print();
 
-	stop_others();
-	irq_disable();
-	vmx_leave_cpu();
 	if (has_bad_input)
-		boot_end(2, "bad input, see above");
-	boot_end(failed ? 1 : 0, failed ? "not every VM ended well" : "every VM ended well");
+		leave(2, "bad input, see above");
+	leave(failed ? 1 : 0, failed ? "not every VM ended well" : "every VM ended well");
 }
 
 static bool has_stopped(const struct vm *vm)
@@ -177,13 +183,11 @@ void carousel_main(const struct boot *boot)
 		__atomic_store_n(&may_begin, -1, __ATOMIC_RELEASE);
 		boot_end(2, "this machine cannot run Carousel, see above");
 	}
+	begin_others();
 	has_bad_input = build_vms(boot);
 	if (!vm_count())
-		boot_end(2, "no VM to run, see above");
-	begin_others();
-	build_start_vms();
+		leave(2, "no VM to run, see above");
 	console_start();
-	__atomic_store_n(&may_begin, 2, __ATOMIC_RELEASE);
-	vm_has_ended(); /* of those that were bad from the start */
+	sched_timer_arm(&reap_timer, rdtsc()); /* for those that have ended meanwhile */
 	sched_loop();
 }

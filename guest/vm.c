@@ -28,7 +28,7 @@ static uint32_t vm_total;
 
 uint32_t vm_count(void)
 {
-	return vm_total;
+	return __atomic_load_n(&vm_total, __ATOMIC_ACQUIRE);
 }
 
 struct vm *vm_get(uint32_t id)
@@ -236,7 +236,9 @@ int vm_list(struct vm *vm)
 	if (vm_total == VMS_MAX)
 		return -ENOSPC;
 	vm->id = vm_total;
-	vms[vm_total++] = vm;
+	vms[vm_total] = vm;
+	/* Other pCPUs look at the table while it grows. */
+	__atomic_store_n(&vm_total, vm_total + 1, __ATOMIC_RELEASE);
 	vm_audit_memory(vm);
 	return 0;
 }
@@ -252,7 +254,9 @@ struct vm *vm_create_failed(const char *name, const char *reason)
 	vm->params.name = vm->name;
 	vm->id = vm_total;
 	vm->has_ended = true;
-	vms[vm_total++] = vm;
+	vms[vm_total] = vm;
+	/* Other pCPUs look at the table while it grows. */
+	__atomic_store_n(&vm_total, vm_total + 1, __ATOMIC_RELEASE);
 	return vm;
 }
 

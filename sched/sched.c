@@ -62,7 +62,8 @@ static void tell_arrival(uint32_t cpu, uint64_t affinity)
 	else
 		sched_run_kick_hook();
 	idle = __atomic_load_n(&idle_mask, __ATOMIC_SEQ_CST) & affinity;
-	if (runq_active(&runqs[cpu]) > 1 && idle && !(idle >> cpu & 1))
+	/* The boot pCPU has arrivals before its loop begins. */
+	if ((runq_active(&runqs[cpu]) > 1 || !runqs[cpu].started) && idle && !(idle >> cpu & 1))
 		send_kick((uint32_t)__builtin_ctzll(idle));
 }
 

@@ -59,17 +59,18 @@ def scheduling() -> list[Case]:
         return shares(result, {"one.0": 1 / 3, "two.0": 2 / 3}, 0.04)
 
     return [
-        # One slice in 50 is 0.02; the VMs do not start at the same moment.
-        Case("sched-4-on-1", spinners(4, 50), check=equal(4, 1, 50, 0.03)),
-        Case("sched-3-on-2", spinners(3, 200), cpus=2, check=equal(3, 2, 200, 2 / 3 * 0.05)),
-        Case("sched-5-on-4", spinners(5, 200), cpus=4, check=equal(5, 4, 200, 0.8 * 0.05)),
+        # The first VMs wait while the others are built.
+        Case("sched-4-on-1", spinners(4, 400), ips=IPS_TIME, check=equal(4, 1, 400, 0.02)),
+        Case("sched-3-on-2", spinners(3, 200), cpus=2, ips=IPS_TIME, check=equal(3, 2, 200, 2 / 3 * 0.05)),
+        Case("sched-5-on-4", spinners(5, 200), cpus=4, ips=IPS_TIME, check=equal(5, 4, 200, 0.8 * 0.05)),
         Case("sched-weight", [
             Guest("one", stub="spinner", append="slices=100", words=["pin=0"]),
             Guest("two", stub="spinner", append="slices=100", words=["pin=0", "weight=2"]),
-        ], check=weighted),
+        ], ips=IPS_TIME, check=weighted),
         Case("sched-cap", [Guest("tenth", stub="spinner", append="slices=100", words=["cap=10"])],
-             check=lambda result: shares(result, {"tenth.0": 0.1}, 0.02)),
-        Case("sched-8-pcpus", spinners(12, 20), cpus=8, check=equal(12, 8, 20, 0.25)),
+             ips=IPS_TIME, check=lambda result: shares(result, {"tenth.0": 0.1}, 0.02)),
+        # Started one after the other, for a short time: only that all get on.
+        Case("sched-8-pcpus", spinners(12, 20), cpus=8, check=equal(12, 8, 20, 0.35)),
         Case("sched-64-vms", [Guest(f"v{n + 1}", stub="ticker", mem="8M") for n in range(64)],
              cpus=4, memory=768, timeout=150),
         # VMCLEAR at every switch-out: the same behaviour.
