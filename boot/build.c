@@ -7,6 +7,7 @@
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 #include "lib/log.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "loader/load.h"
 
@@ -93,6 +94,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.is_halt_ok = config->is_halt_ok,
 		.is_reset_ok = config->is_reset_ok,
 		.is_background = config->is_background,
+		.is_hlt_exit_off = config->is_hlt_exit_off,
 		.is_kvm_off = config->is_kvm_off,
 		.kvm_withdrawn = kvm_withdrawn_by(config),
 		.is_kvm_realtime =
@@ -110,6 +112,13 @@ static void build_vm(const struct boot *boot, uint32_t index)
 
 	if (config->error[0]) {
 		fail(config, config->error);
+		return;
+	}
+	if (config->is_hlt_exit_off && !config_is_alone(&boot->config, index)) {
+		fmt_snprintf(error, sizeof(error),
+			     "vm '%s': hlt-exit=off needs pin= to pCPUs that no other VM may use",
+			     config->name);
+		fail(config, error);
 		return;
 	}
 	memcpy(params.pin, config->pin, sizeof(params.pin));

@@ -20,6 +20,7 @@ struct vm_params {
 	uint32_t pin[MAX_VM_VCPUS];
 	uint32_t exit_ok; /* the value at port 0xf4 that means success */
 	bool is_halt_ok, is_reset_ok, is_background;
+	bool is_hlt_exit_off; /* HLT halts the pCPU: nobody else may need it */
 	bool is_kvm_off, is_rdrand_hidden;
 	uint32_t kvm_withdrawn; /* KVM_FEATURE_* bits that it is not given */
 	bool is_kvm_realtime;   /* KVM_HINTS_REALTIME: each vCPU is alone on its pCPU */

@@ -50,6 +50,7 @@ struct vm_config {
 	uint32_t exit_ok;      /* exit-ok=VALUE, default 0 */
 	bool is_halt_ok;       /* on-halt=ok|fail */
 	bool is_background;    /* background */
+	bool is_hlt_exit_off;  /* hlt-exit=off: HLT halts the pCPU, which the VM must have alone */
 	bool is_reset_ok;      /* on-reset=ok|fail, default ok: the guest asked for a reboot */
 	uint64_t slice_us;     /* slice_us=, 0: the hypervisor's */
 	uint32_t weight;       /* weight=, default 1: times the slice */

@@ -156,6 +156,8 @@ const struct word_rule vm_word_rules[] = {
 	 .takes = "ok or fail"},
 	{VM("on-reset", is_reset_ok), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"ok", 1}, {"fail", 0}), .takes = "ok or fail"},
+	{VM("hlt-exit", is_hlt_exit_off), .kind = WORD_CHOICE,
+	 .choices = CHOICES({"off", 1}, {"on", 0}), .takes = "on or off"},
 	{VM("background", is_background), .kind = WORD_FLAG, .max = 1},
 	{VM("slice_us", slice_us), .kind = WORD_NUMBER, .min = SLICE_US_MIN, .max = SLICE_US_MAX,
 	 .takes = "microseconds, 10 to 10000000"},

@@ -25,6 +25,7 @@ enum {
 };
 
 #define BASIC_TRUE_CTLS    BIT_ULL(55)
+#define MISC_ACTIVITY_HLT  BIT_ULL(6)
 #define EPT_CAP_WALK_4     BIT_ULL(6)
 #define EPT_CAP_WB         BIT_ULL(14)
 #define EPT_CAP_2M         BIT_ULL(16)
@@ -167,6 +168,7 @@ int vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *
 		.cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0),
 		.cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1),
 		.preemption_shift = rdmsr(MSR_VMX_MISC) & 0x1f,
+		.has_hlt_activity = rdmsr(MSR_VMX_MISC) & MISC_ACTIVITY_HLT,
 		.has_true_controls = is_true,
 	};
 	error[0] = '\0';

@@ -17,6 +17,7 @@ struct vmx_caps {
 	bool has_invept_single; /* else all-context INVEPT */
 	bool has_invvpid_single, has_invvpid_address;
 	bool has_preemption_timer; /* pin control and 'save timer value' are both on */
+	bool has_hlt_activity;     /* the HLT activity state can be entered */
 	bool has_true_controls;
 	/* TPR shadow, virtualised x2APIC mode and APIC accesses, APIC-register virtualisation and
 	 * virtual-interrupt delivery are there, all of them, and CR8 exits can be off. They are not

@@ -71,11 +71,28 @@ static int take_injectable(struct vcpu *vcpu)
 	return vmx_machine.has_vid ? platform_take_extint(vcpu) : platform_take_interrupt(vcpu);
 }
 
+/* A vCPU that halts in the guest (hlt-exit=off), and an event that ends the halt: it is active, and
+ * what blocking by STI lasted for is over. The CPU does both when it delivers; Bochs keeps the
+ * blocking, and halts on with a virtual interrupt pending. */
+static void end_guest_halt(struct vcpu *vcpu)
+{
+	if (vmread(GUEST_ACTIVITY_STATE) != ACTIVITY_HLT)
+		return;
+	if (!vcpu->is_nmi_pending &&
+	    !((vmread(GUEST_RFLAGS) & RFLAGS_IF) && platform_has_interrupt(vcpu)))
+		return;
+	vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
+	vmwrite(GUEST_INTERRUPTIBILITY_STATE,
+		vmread(GUEST_INTERRUPTIBILITY_STATE) & ~(uint64_t)BLOCKING_BY_STI);
+}
+
 void vmx_inject_pending(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
 	bool is_open, is_waiting;
 
+	if (unlikely(vcpu->vm->params.is_hlt_exit_off))
+		end_guest_halt(vcpu);
 	if (vcpu->is_nmi_pending)
 		inject_nmi(v);
 	if (vmx_machine.has_vid)

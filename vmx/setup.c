@@ -67,6 +67,10 @@ static void setup_controls(struct vmx_vcpu *v)
 		secondary &= ~(uint32_t)SECONDARY_PAUSE_LOOP_EXITING;
 	v->secondary = secondary;
 	v->primary = caps->primary & ~(uint32_t)PRIMARY_DYNAMIC;
+	/* The CPU then halts in the guest, in the HLT activity state, which exits and entries keep.
+	 */
+	if (v->vcpu.vm->params.is_hlt_exit_off && caps->has_hlt_activity)
+		v->primary &= ~(uint32_t)PRIMARY_HLT_EXITING;
 	vmwrite(PIN_BASED_CONTROLS, caps->pin);
 	vmwrite(PRIMARY_CONTROLS, v->primary);
 	vmwrite(SECONDARY_CONTROLS, secondary);

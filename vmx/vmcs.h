@@ -207,6 +207,10 @@ enum intr_type {
 #define BLOCKING_BY_MOV_SS (1u << 1)
 #define BLOCKING_BY_NMI    (1u << 3)
 
+/* Guest activity state */
+#define ACTIVITY_ACTIVE 0u
+#define ACTIVITY_HLT    1u
+
 /* Segment access rights */
 #define ACCESS_RIGHTS_UNUSABLE (1u << 16)
 

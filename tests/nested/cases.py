@@ -73,6 +73,14 @@ def scheduling() -> list[Case]:
         Case("sched-8-pcpus", spinners(12, 20), cpus=8, check=equal(12, 8, 20, 0.35)),
         Case("sched-64-vms", [Guest(f"v{n + 1}", stub="ticker", mem="8M") for n in range(64)],
              cpus=4, memory=768, timeout=150),
+        # Alone on its pCPU: no HLT exit is counted; a VM that is not alone is refused, and says why.
+        *[Case(f"sched-hlt-exit-off{what}", [Guest("ticker", words=["pin=1", "hlt-exit=off"]),
+                                             hello(words=["pin=0"])], words=words,
+               cpus=2, ips=IPS_TIME, must_not=[r"\bHLT \d", r"(?i)\bpanic\b", r"(?i)assert"])
+          for what, words in (("", ""), ("-vid-off", "vid=off"))],
+        Case("sched-hlt-exit-off-shared", [
+            Guest("hlt", words=["hlt-exit=off"], verdict="failed", reason="pin=", is_tap=False),
+            hello()], status=(1,)),
         # VMCLEAR at every switch-out: the same behaviour.
         Case("sched-eager", [hello(), Guest("ticker"), Guest("spinner", append="slices=10"),
                              *[Guest(f"leak{seed}", stub="fpu_leak",

@@ -250,7 +250,8 @@ static void test_unknown_words(void **state)
 	assert_string_equal(
 		config.vm[0].error,
 		"vm 'web': unknown word 'memm=64M'; known: kernel initrd module mem= vcpus= pin= "
-		"format= address= mode= exit-ok= on-halt= on-reset= background slice_us= weight= "
+		"format= address= mode= exit-ok= on-halt= on-reset= hlt-exit= background slice_us= "
+		"weight= "
 		"cap= cpuid= "
 		"kvm=");
 	/* The policy of a later issue. */
