@@ -6,6 +6,7 @@
 #include "guest/vm.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "monitor/summary.h"
 #include "sched/timer.h"
 
 #define RING_SIZE    1024u /* power of two */
@@ -85,11 +86,14 @@ static void run_command(const char *line)
 			console.focus = vm->id;
 		else
 			log_warn("console command: no VM '%.*s'", (int)len, word);
+	} else if (is_word(word, len, "stats")) {
+		summary_print_table();
 	} else if (is_word(word, len, "quit")) {
 		for (uint32_t i = 0; i < vm_count(); i++)
 			vm_end(vm_get(i), false, "quit from the console");
 	} else {
-		log_warn("console command '%.*s' is unknown: verdict, focus, quit", (int)len, word);
+		log_warn("console command '%.*s' is unknown: verdict, focus, stats, quit", (int)len,
+			 word);
 	}
 }
 

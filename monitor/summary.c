@@ -67,6 +67,41 @@ static void print_exits(const struct vcpu *vcpu)
 		      vcpu->kvm_poll_control);
 }
 
+/* 'NAME 2^13:5 2^14:91': how many took from 2^n to 2^(n+1) ns. */
+static int print_histogram(char *line, int len, const char *name, const uint64_t *bucket)
+{
+	bool is_empty = true;
+
+	for (unsigned n = 0; n < HALT_POLL_BUCKETS; n++) {
+		if (!bucket[n] || len > LINE_MAX - 64)
+			continue;
+		len += fmt_snprintf(line + len, LINE_MAX - (size_t)len, "%s 2^%u:%lu",
+				    is_empty ? name : "", n, bucket[n]);
+		is_empty = false;
+	}
+	return len;
+}
+
+/* Halt polling, with KVM's names. */
+static void print_halt_poll(const struct halt_poll *hp)
+{
+	char line[LINE_MAX] = "";
+	int len = 0;
+
+	if (!hp->halt_attempted_poll && !hp->halt_wakeup)
+		return;
+	print("             halt_attempted_poll %lu, halt_successful_poll %lu, halt_poll_invalid "
+	      "%lu, "
+	      "halt_wakeup %lu, success %lu us, fail %lu us\n",
+	      hp->halt_attempted_poll, hp->halt_successful_poll, hp->halt_poll_invalid,
+	      hp->halt_wakeup, hp->halt_poll_success_ns / 1000, hp->halt_poll_fail_ns / 1000);
+	len = print_histogram(line, len, "; success", hp->poll_success_hist);
+	len = print_histogram(line, len, "; fail", hp->poll_fail_hist);
+	len = print_histogram(line, len, "; wait", hp->wait_hist);
+	if (len)
+		print("             log2 ns%s\n", line + 1);
+}
+
 /* One stamp closes a state and opens the next, so the times add up to the tick. */
 static void check_accounting(const struct sched_entity *se, uint64_t now)
 {
@@ -82,7 +117,7 @@ static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
 	const struct sched_entity *se = &vcpu->se;
 	const struct halt_poll *hp = &vcpu->halt_poll;
 
-	if (vcpu->vm->has_ended) /* a background VM's may change while we look */
+	if (__atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_STOPPED)
 		check_accounting(se, now);
 	print("%-12s %4u %4u %8lu %8lu %8lu %8lu %7lu/%-7lu %7lu\n", vcpu->vm->name, vcpu->index,
 	      se->pcpu, ms(sched_time_in(se, SCHED_RUNNING, now)),
@@ -90,12 +125,12 @@ static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
 	      hp->halt_attempted_poll + hp->halt_wakeup, hp->halt_successful_poll,
 	      hp->halt_attempted_poll, se->switches);
 	print_exits(vcpu);
+	print_halt_poll(hp);
 }
 
-uint32_t summary_print(void)
+void summary_print_table(void)
 {
 	uint64_t now = rdtsc();
-	uint32_t failed = 0;
 
 	print("VM           vCPU pCPU   run ms  wait ms  halt ms    halts   polls hit/of "
 	      "switches\n");
@@ -105,6 +140,13 @@ uint32_t summary_print(void)
 		for (uint32_t k = 0; k < vm->params.vcpus; k++)
 			print_vcpu(vm->vcpu[k], now);
 	}
+}
+
+uint32_t summary_print(void)
+{
+	uint32_t failed = 0;
+
+	summary_print_table();
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);
 

@@ -3,7 +3,7 @@
 
     tests/run.py [--part NAME]... [--only REGEX]
 
-Parts: build, layers, format, lint (in CI, or when it is named), tools, unit, nested. Leaves JUnit XML in build/junit/; the last line
+Parts: build, layers, format, tools, unit, nested; in CI, or when they are named: lint, tsan. Leaves JUnit XML in build/junit/; the last line
 counts what passed, failed and was skipped."""
 
 from __future__ import annotations
@@ -98,6 +98,13 @@ def part_lint(_only: str) -> list[Outcome]:
     """clang-tidy and cppcheck, two files at a time."""
     print("     clang-tidy and cppcheck; about 70 s when every file is new", flush=True)
     outcome = command("lint", "clang-tidy, cppcheck", "make", "-k", "-j2", "--no-print-directory", "lint")
+    show(outcome)
+    return [outcome]
+
+
+def part_tsan(_only: str) -> list[Outcome]:
+    """The tests with threads as pCPUs under ThreadSanitizer."""
+    outcome = command("tsan", "threads as pCPUs", "make", "--no-print-directory", "tsan", "STRESS=60")
     show(outcome)
     return [outcome]
 
@@ -209,7 +216,9 @@ def part_nested(only: str) -> list[Outcome]:
 
 PARTS = {"build": part_build, "layers": part_layers, "format": part_format, "lint": part_lint,
          "tools": part_tools,
-         "unit": part_unit, "nested": part_nested}
+         "unit": part_unit, "tsan": part_tsan, "nested": part_nested}
+# These take minutes and are for CI, or to be named.
+FOR_CI = ("lint", "tsan")
 
 
 def main() -> int:
@@ -224,7 +233,8 @@ def main() -> int:
         shutil.rmtree(JUNIT)
     everything: list[Outcome] = []
     table = []
-    for name in arguments.part or [name for name in PARTS if name != "lint" or os.environ.get("CI")]:
+    for name in arguments.part or [name for name in PARTS
+                                   if name not in FOR_CI or os.environ.get("CI")]:
         print(f"=== {name}", flush=True)
         began = time.monotonic()
         outcomes = PARTS[name](arguments.only)

@@ -149,11 +149,14 @@ class Times:
     run: int
     wait: int
     halt: int
+    halts: int
+    hits: int      # halts that ended while the hypervisor polled
+    polls: int     # halts that it polled in
     switches: int
 
 
 def vcpu_times(result: Result) -> dict[str, Times]:
     """The end table by 'VM.vCPU'."""
-    row = re.compile(r"(\S+) +(\d+) +\d+ +(\d+) +(\d+) +(\d+) +\d+ +\d+/\d+ +(\d+)$")
+    row = re.compile(r"(\S+) +(\d+) +\d+ +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)/(\d+) +(\d+)$")
     matches = [row.match(line.text) for line in result.lines if line.kind != "guest"]
-    return {f"{m[1]}.{m[2]}": Times(*map(int, m.group(3, 4, 5, 6))) for m in matches if m}
+    return {f"{m[1]}.{m[2]}": Times(*map(int, m.group(3, 4, 5, 6, 7, 8, 9))) for m in matches if m}

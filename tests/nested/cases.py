@@ -48,6 +48,22 @@ def shares(result, wanted: dict[str, float], within: float) -> list[str]:
     return problems
 
 
+def polling() -> list[Case]:
+    """Halt polling where it wins (a wake-up soon, from another pCPU) and where it must stop by itself."""
+    def wins(result) -> list[str]:
+        times = vcpu_times(result)["wake.0"]
+        return [] if times.hits >= 0.8 * times.halts else [f"{times.hits} polls hit in {times.halts} halts"]
+
+    def stops(result) -> list[str]:
+        times = vcpu_times(result)["wake.0"]
+        return [] if times.polls <= 0.1 * times.halts else [f"{times.polls} polls in {times.halts} halts"]
+
+    return [Case(f"poll-{what}", [Guest("wake", append=f"rounds=100 gap_us={gap}",
+                                        words=["vcpus=2", "pin=0,1"])],
+                 cpus=2, ips=IPS_TIME, check=check)
+            for what, gap, check in (("short-wakes", 50, wins), ("long-sleeps", 5000, stops))]
+
+
 def scheduling() -> list[Case]:
     """Fairness, weights, caps, and many VMs and pCPUs."""
     def equal(count: int, cpus: int, slices: int, within: float):
@@ -314,7 +330,7 @@ def repeatability() -> list[Case]:
 
 def all_cases() -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
-    cases = linux_cases() + linux_smp_cases() + scheduling()
+    cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
     cases += kvm_cases() + local_apic()

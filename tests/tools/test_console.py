@@ -58,6 +58,10 @@ class Keys(unittest.TestCase):
         self.assertFalse(keys.wants_quit)
         self.assertTrue(keys.wants_help)
 
+    def test_statistics(self):
+        keys = KeyFilter()
+        self.assertEqual(keys.feed(b"a\x01sb"), b"a\x01stats\nb")
+
     def test_quit(self):
         keys = KeyFilter()
         keys.feed(b"\x01x")

@@ -84,10 +84,11 @@ def command_quit() -> bytes:
 
 
 class KeyFilter:
-    """What a person types, with Ctrl-A as the escape: Ctrl-A x quits, Ctrl-A h helps. Byte 0x01 never
-    gets through to the machine, where it would start a command."""
+    """What a person types, with Ctrl-A as the escape: Ctrl-A x quits, Ctrl-A s asks for the statistics,
+    Ctrl-A h helps. Byte 0x01 gets through to the machine only in front of such a command."""
 
-    HELP = "Ctrl-A x: quit   Ctrl-A h: this line   all else goes to the guest's console"
+    HELP = ("Ctrl-A x: quit   Ctrl-A s: statistics   Ctrl-A h: this line   all else goes to the guest's "
+            "console")
 
     def __init__(self) -> None:
         self._is_escaped = False
@@ -101,6 +102,8 @@ class KeyFilter:
                 self._is_escaped = byte == 1
                 self.wants_quit |= byte in b"xX"
                 self.wants_help |= byte in b"hH?"
+                if byte in b"sS":
+                    out += CONTROL + b"stats\n"
             elif byte == 1:
                 self._is_escaped = True
             else:
