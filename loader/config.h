@@ -77,7 +77,7 @@ struct hv_options {
 	uint8_t log_level;                /* loglevel=error|warn|info|debug: enum log_level */
 	bool is_mitigations_off;          /* mitigations=off */
 	bool is_switch_eager;             /* switch=eager|lazy */
-	bool is_vid_off;          /* vid=off: no virtual-interrupt delivery though the CPU has it */
+	bool is_vid_off; /* vid=on: virtual-interrupt delivery where the CPU has it; default off */
 	bool is_guest_rdrand_off; /* rdrand=off: RDRAND and RDSEED hidden from all guests */
 	uint8_t end;              /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
 };

@@ -84,6 +84,7 @@ void hv_options_set_defaults(struct hv_options *options)
 {
 	*options = (struct hv_options){
 		.slice_us = 10000,
+		.is_vid_off = true,
 		.halt_poll_ns = 200000,
 		.halt_poll_ns_grow = 2,
 		.halt_poll_ns_grow_start = 10000,

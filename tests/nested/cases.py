@@ -93,7 +93,7 @@ def scheduling() -> list[Case]:
         *[Case(f"sched-hlt-exit-off{what}", [Guest("ticker", words=["pin=1", "hlt-exit=off"]),
                                              hello(words=["pin=0"])], words=words,
                cpus=2, ips=IPS_TIME, must_not=[r"\bHLT \d", r"(?i)\bpanic\b", r"(?i)assert"])
-          for what, words in (("", ""), ("-vid-off", "vid=off"))],
+          for what, words in (("", ""), ("-vid", "vid=on"))],
         Case("sched-hlt-exit-off-shared", [
             Guest("hlt", words=["hlt-exit=off"], verdict="failed", reason="pin=", is_tap=False),
             hello()], status=(1,)),
@@ -205,7 +205,7 @@ def linux_cases() -> list[Case]:
     return [
         Case("linux-bzimage-1cpu", [linux("linux", "bzImage")], timeout=700,
              needs=[os.path.join(DEMO, "bzImage")], **common),
-        Case("linux-pvh-1cpu", [linux("linux", "vmlinux")], timeout=300, must=[APIC_BY_CPU],
+        Case("linux-pvh-1cpu", [linux("linux", "vmlinux")], timeout=300, words="vid=on", must=[APIC_BY_CPU],
              needs=[os.path.join(DEMO, "vmlinux")], **common),
         Case("linux-pvh-2cpu-with-stubs",
              [linux("linux", "vmlinux"), hello(), Guest("ticker"), Guest("spinner")], cpus=2,
@@ -233,13 +233,14 @@ def local_apic() -> list[Case]:
         common = dict(cpus=cpus, ips=IPS_TIME, timeout=120)
         for what, vms in (("registers", guests), ("halts", halts)):
             cases += [
-                Case(f"apic-{cpus}cpu-{what}-vid", vms(), must=[APIC_BY_CPU], **common),
+                Case(f"apic-{cpus}cpu-{what}-vid", vms(), words="vid=on", must=[APIC_BY_CPU],
+                     **common),
                 Case(f"apic-{cpus}cpu-{what}-vid-off", vms(), words="vid=off",
                      must=[APIC_IN_SOFTWARE], **common),
             ]
     cases.append(Case("apic-2cpu-no-vid", guests() + [Guest("hlt")], cpus=2, must=[APIC_NO_VID],
-                      model="corei7_ivy_bridge_3770k", ips=IPS_TIME, timeout=120))
-    cases.append(Case("apic-2cpu-vid-eager", halts(), cpus=2, words="switch=eager",
+                      model="corei7_ivy_bridge_3770k", words="vid=on", ips=IPS_TIME, timeout=120))
+    cases.append(Case("apic-2cpu-vid-eager", halts(), cpus=2, words="switch=eager vid=on",
                       must=[APIC_BY_CPU], ips=IPS_TIME, timeout=120))
     return cases
 
@@ -272,7 +273,7 @@ def kvm_cases() -> list[Case]:
                  cpus=1, must=[r"pv_tlb_flush 1\b"] if vcpus > 1 else [], **no_vid),
             Case(f"kvm-{vcpus}vcpu-vid", [
                 conformance("kvm", vcpus, append=f"features={KVM_FEATURES_VID:#x}"), hello()],
-                 cpus=2, ips=IPS_TIME),
+                 cpus=2, ips=IPS_TIME, words="vid=on"),
             Case(f"kvm-{vcpus}vcpu-bad",
                  [Guest("bad", stub="kvm_bad", words=[f"vcpus={vcpus}"], append=f"cpus={vcpus}"),
                   hello()], cpus=vcpus, ips=IPS_TIME),

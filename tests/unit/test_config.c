@@ -413,12 +413,12 @@ static void test_hypervisor_words(void **state)
 	assert_int_equal(config.options.console_port, 0x3f8);
 	assert_int_equal(config.options.log_level, LOG_INFO);
 	assert_false(config.options.is_mitigations_off || config.options.is_switch_eager ||
-		     config.options.is_vid_off || config.options.is_guest_rdrand_off);
+		     !config.options.is_vid_off || config.options.is_guest_rdrand_off);
 	assert_int_equal(config.options.end, HV_END_POWEROFF);
 
 	parse_lines("slice_us=500 halt_poll_ns=0 halt_poll_ns_grow=3 halt_poll_ns_grow_start=1 "
 		    "halt_poll_ns_shrink=4 cpus=2 console=com2 loglevel=debug mitigations=off "
-		    "switch=eager vid=off rdrand=off end=bochs",
+		    "switch=eager vid=on rdrand=off end=bochs",
 		    &line, 1);
 	assert_int_equal(config.error_count, 0);
 	assert_int_equal(config.options.slice_us, 500);
@@ -430,7 +430,7 @@ static void test_hypervisor_words(void **state)
 	assert_int_equal(config.options.console_port, 0x2f8);
 	assert_int_equal(config.options.log_level, LOG_DEBUG);
 	assert_true(config.options.is_mitigations_off && config.options.is_switch_eager &&
-		    config.options.is_vid_off && config.options.is_guest_rdrand_off);
+		    !config.options.is_vid_off && config.options.is_guest_rdrand_off);
 	assert_int_equal(config.options.end, HV_END_BOCHS);
 
 	parse_lines("console=none", &line, 1);
