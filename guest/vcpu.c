@@ -134,14 +134,19 @@ void vcpu_arm_wake_timer(struct vcpu *vcpu)
 {
 	uint64_t next = vcpu_next_timer(vcpu);
 
-	if (next != DEADLINE_NEVER)
-		sched_timer_arm(&vcpu->wake_timer, next);
+	if (next == DEADLINE_NEVER)
+		return;
+	vcpu->has_wake_timer = true;
+	sched_timer_arm(&vcpu->wake_timer, next);
 }
 
 void vcpu_cancel_wake_timer(struct vcpu *vcpu)
 {
-	if (vcpu->wake_timer.deadline.is_armed)
-		sched_timer_cancel(&vcpu->wake_timer);
+	/* Whether it is armed still only its heap's lock can tell. */
+	if (!vcpu->has_wake_timer)
+		return;
+	vcpu->has_wake_timer = false;
+	sched_timer_cancel(&vcpu->wake_timer);
 }
 
 void vcpu_run_timers(struct vcpu *vcpu, uint64_t now)

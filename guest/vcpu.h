@@ -66,6 +66,7 @@ struct vcpu {
 	struct lapic lapic;
 	struct deadline_heap timers;   /* (o) its platform timers; VM TSC ticks */
 	struct sched_timer wake_timer; /* armed while blocked, for the nearest of them */
+	bool has_wake_timer;           /* (o) it was armed since it was cancelled last */
 	struct halt_poll halt_poll;    /* (o) */
 	uint64_t halt_start;           /* (o) TSC when HLT exited */
 	uint64_t halt_polled;          /* (o) TSC ticks polled in this halt */

@@ -136,9 +136,9 @@ static void switch_in(struct sched_entity *se)
 	ASSERT(se->affinity >> this_cpu_id() & 1);
 	ASSERT(sched_this_runq()->current == se);
 	g->is_inside = true;
-	if (g->wake.deadline.is_armed)
+	/* Whether it is armed still only its heap's lock can tell. */
+	if (__atomic_exchange_n(&g->may_wake, false, __ATOMIC_SEQ_CST))
 		sched_timer_cancel(&g->wake);
-	__atomic_store_n(&g->may_wake, false, __ATOMIC_SEQ_CST);
 }
 
 static void switch_out(struct sched_entity *se)
