@@ -101,7 +101,8 @@ static void wake(struct sched_entity *se)
 	bool is_woken = false;
 
 	spin_lock(&rq->lock);
-	if (se->state == SCHED_BLOCKED && se->pcpu == cpu) {
+	if (__atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_BLOCKED &&
+	    __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == cpu) {
 		se->wakes++;
 		runq_enqueue(rq, se, rdtsc());
 		is_woken = true;
@@ -122,8 +123,11 @@ bool sched_yield_to(struct sched_entity *target)
 	if (!(target->affinity >> rq->pcpu & 1))
 		return false;
 	spin_lock(&from->lock);
-	is_found = target->state == SCHED_RUNNABLE && target->pcpu == from->pcpu &&
-		   !list_is_empty(&target->node);
+	/* Whoever moves it sets its pCPU before it puts it into another queue: seen in a queue, and
+	 * then still here, it is in this one, whose lock keeps it. */
+	is_found = !list_is_empty(&target->node) &&
+		   __atomic_load_n(&target->pcpu, __ATOMIC_ACQUIRE) == from->pcpu &&
+		   __atomic_load_n(&target->state, __ATOMIC_ACQUIRE) == SCHED_RUNNABLE;
 	if (is_found && from != rq)
 		balance_take(from, rq, target, now);
 	else if (is_found)

@@ -137,8 +137,8 @@ static void switch_in(struct sched_entity *se)
 	ASSERT(sched_this_runq()->current == se);
 	g->is_inside = true;
 	/* Whether it is armed still only its heap's lock can tell. */
-	if (__atomic_exchange_n(&g->may_wake, false, __ATOMIC_SEQ_CST))
-		sched_timer_cancel(&g->wake);
+	sched_timer_cancel(&g->wake);
+	__atomic_store_n(&g->may_wake, false, __ATOMIC_SEQ_CST);
 }
 
 static void switch_out(struct sched_entity *se)
