@@ -115,6 +115,7 @@ def stubs(cpus: int) -> list[Case]:
              cpus=cpus, ips=IPS_TIME),
         Case(name("policy"), [Guest("cpuid"), Guest("msr"), Guest("stray")], cpus=cpus),
         Case(name("hlt"), [Guest("hlt")], cpus=cpus, ips=IPS_TIME),
+        Case(name("clock"), [Guest("wallclock")], cpus=cpus, ips=IPS_TIME),
         # Each of these ends its own VM and no other.
         Case(name("ends"), [
             hello(), Guest("triple", verdict="failed", reason="(?i)triple fault"),
