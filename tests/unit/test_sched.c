@@ -44,7 +44,7 @@ struct guest {
 	bool is_inside;                        /* (o) between switch-in and switch-out */
 	bool has_ended;                        /* (a) */
 	struct sched_timer wake;               /* (o) as a vCPU's wake timer */
-	bool may_wake;                         /* (a) it is armed: it may expire */
+	uint64_t wakes_armed, wakes_expired;   /* (a) */
 	uint64_t seed;                         /* (o) */
 	uint64_t entries, halts, polls, wakes; /* (o) */
 	uint64_t created;
@@ -85,7 +85,10 @@ static void wake_expired(struct sched_timer *timer, uint64_t now)
 	struct guest *g = container_of(timer, struct guest, wake);
 
 	(void)now;
-	ASSERT(__atomic_exchange_n(&g->may_wake, false, __ATOMIC_SEQ_CST));
+	/* Once at most for each time it was armed. It may be late: a pCPU that took it from its
+	 * heap comes here although another cancels it meanwhile (sched/timer.h). */
+	ASSERT(__atomic_add_fetch(&g->wakes_expired, 1, __ATOMIC_SEQ_CST) <=
+	       __atomic_load_n(&g->wakes_armed, __ATOMIC_SEQ_CST));
 	request(g, REQUEST_EVENT);
 }
 
@@ -138,7 +141,6 @@ static void switch_in(struct sched_entity *se)
 	g->is_inside = true;
 	/* Whether it is armed still only its heap's lock can tell. */
 	sched_timer_cancel(&g->wake);
-	__atomic_store_n(&g->may_wake, false, __ATOMIC_SEQ_CST);
 }
 
 static void switch_out(struct sched_entity *se)
@@ -219,7 +221,7 @@ static enum sched_verdict run(struct sched_entity *se)
 				break;
 			g->halts++;
 			if (r >> 17 & 1) {
-				__atomic_store_n(&g->may_wake, true, __ATOMIC_SEQ_CST);
+				__atomic_fetch_add(&g->wakes_armed, 1, __ATOMIC_SEQ_CST);
 				sched_timer_arm(&g->wake, now + (r >> 20) % 200000);
 			}
 			return SCHED_WAIT;
