@@ -84,6 +84,23 @@ static int read_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return 0;
 }
 
+/* A deadline of the vCPU's own TSC in VM TSC ticks. One that has passed stays in the past, also
+ * when the VM's TSC was never there, and one that the VM's TSC never reaches is never: neither may
+ * become the 0 that disarms, nor a time of the other kind. */
+static uint64_t deadline_to_vm(const struct vcpu *vcpu, uint64_t deadline)
+{
+	uint64_t now, when;
+
+	if (likely(!vcpu->tsc_adjust) || !deadline)
+		return deadline;
+	now = vcpu_tsc(vcpu);
+	if (deadline <= now)
+		return 1;
+	if (!checked_add(now - vcpu->tsc_adjust, deadline - now, &when))
+		return DEADLINE_NEVER;
+	return when;
+}
+
 /* A guest write moves this vCPU's own TSC. */
 static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
@@ -92,6 +109,10 @@ static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 			 __ATOMIC_RELAXED);
 	vcpu_arch_set_tsc_offset(vcpu, vcpu->vm->tsc_offset + vcpu->tsc_adjust);
 	kvm_tsc_moved(vcpu);
+	/* 'APIC Timer': the deadline is compared with the TSC as software sees it, so an armed one
+	 * comes earlier or later now. */
+	if (lapic_tsc_deadline_read(&vcpu->lapic))
+		lapic_tsc_deadline_write(&vcpu->lapic, deadline_to_vm(vcpu, vcpu->tsc_deadline));
 	return 0;
 }
 
@@ -132,30 +153,13 @@ static int write_x2apic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return lapic_msr_write(&vcpu->lapic, msr, value);
 }
 
-/* A deadline of the vCPU's own TSC in VM TSC ticks. One that has passed stays in the past, also
- * when the VM's TSC was never there, and one that the VM's TSC never reaches is never: neither may
- * become the 0 that disarms, nor a time of the other kind. */
-static uint64_t deadline_to_vm(const struct vcpu *vcpu, uint64_t deadline)
-{
-	uint64_t now, when;
-
-	if (likely(!vcpu->tsc_adjust) || !deadline)
-		return deadline;
-	now = vcpu_tsc(vcpu);
-	if (deadline <= now)
-		return 1;
-	if (!checked_add(now - vcpu->tsc_adjust, deadline - now, &when))
-		return DEADLINE_NEVER;
-	return when;
-}
-
 /* IA32_TSC_DEADLINE is in the vCPU's own TSC. */
 static int read_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	uint64_t when = lapic_tsc_deadline_read(&vcpu->lapic);
 
 	(void)msr;
-	*value = when ? when + vcpu->tsc_adjust : 0;
+	*value = when ? vcpu->tsc_deadline : 0;
 	return vcpu->cpuid.basic[1].ecx & CPUID_1_ECX_TSC_DEADLINE ? 0 : -EPERM;
 }
 
@@ -164,6 +168,7 @@ static int write_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	(void)msr;
 	if (!(vcpu->cpuid.basic[1].ecx & CPUID_1_ECX_TSC_DEADLINE))
 		return -EPERM;
+	vcpu->tsc_deadline = value;
 	lapic_tsc_deadline_write(&vcpu->lapic, deadline_to_vm(vcpu, value));
 	return 0;
 }
