@@ -9,6 +9,7 @@
 #include "devices/bus.h"
 #include "devices/irq.h"
 #include "devices/platform.h"
+#include "devices/tick.h"
 
 #define PIT_HZ       1193182
 #define PIT_EDGE_GAP 119 /* PIT ticks: 100 microseconds */
@@ -43,8 +44,9 @@ struct pit {
 	struct irq_line irq;       /* (i) OUT of channel 0: IRQ 0 */
 	bool irq_level;
 	struct pit_channel channel[PIT_CHANNELS];
-	uint8_t port61;  /* bits 3-0 as written */
-	int64_t edge_at; /* channel 0's next rising edge; PIT_NEVER */
+	uint8_t port61;        /* bits 3-0 as written */
+	int64_t edge_at;       /* channel 0's next rising edge; PIT_NEVER */
+	struct tick_debt debt; /* edges of a periodic mode that the guest has not had */
 	struct platform_timer timer;
 };
 

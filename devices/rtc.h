@@ -8,6 +8,7 @@
 #include "devices/bus.h"
 #include "devices/irq.h"
 #include "devices/platform.h"
+#include "devices/tick.h"
 
 #define RTC_CMOS_SIZE 128
 
@@ -15,6 +16,7 @@ struct rtc {
 	struct platform *platform; /* (i) */
 	struct irq_line irq;       /* (i) IRQ 8 */
 	bool irq_level;
+	struct tick_debt debt; /* periodic interrupts that the guest has not had */
 	struct platform_timer timer;
 
 	uint8_t index;               /* port 0x70, bits 6-0 */

@@ -5,6 +5,7 @@
 #include "devices/acpi_pm.h"
 #include "devices/bus.h"
 #include "devices/debug_exit.h"
+#include "devices/hpet.h"
 #include "devices/i8042.h"
 #include "devices/ioapic.h"
 #include "devices/lapic.h"
@@ -21,6 +22,8 @@ struct guest_devices {
 	struct pic pic;
 	struct pit pit;
 	struct rtc rtc;
+	struct hpet hpet;
+	bool is_legacy_replaced; /* IRQ 0 and 8 are the HPET's */
 	struct uart uart;
 	struct acpi_pm pm;
 	struct i8042 i8042;

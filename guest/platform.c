@@ -197,9 +197,73 @@ static void isa_line(void *ctx, uint32_t irq, bool level)
 	ioapic_set_pin(&vm->dev.ioapic, irq == 0 ? 2 : irq, level);
 }
 
+static bool isa_is_pending(void *ctx, uint32_t irq)
+{
+	struct vm *vm = ctx;
+
+	if (pic_is_edge_waiting(&vm->dev.pic, irq) && vm->vcpu[0] &&
+	    lapic_is_extint_open(&vm->vcpu[0]->lapic))
+		return true;
+	return ioapic_is_edge_waiting(&vm->dev.ioapic, irq == 0 ? 2 : irq);
+}
+
 static struct irq_line isa_irq(struct vm *vm, uint32_t irq)
 {
-	return (struct irq_line){.set = isa_line, .ctx = vm, .pin = irq};
+	return (struct irq_line){
+		.set = isa_line, .ctx = vm, .pin = irq, .is_pending = isa_is_pending};
+}
+
+/* The 8254's and the RTC's lines, cut while the HPET has them. */
+static void replaceable_line(void *ctx, uint32_t irq, bool level)
+{
+	struct vm *vm = ctx;
+
+	if (!vm->dev.is_legacy_replaced)
+		isa_line(vm, irq, level);
+}
+
+static struct irq_line replaceable_irq(struct vm *vm, uint32_t irq)
+{
+	struct irq_line line = isa_irq(vm, irq);
+
+	line.set = replaceable_line;
+	return line;
+}
+
+static void replace_legacy(void *ctx, uint32_t pin, bool is_replaced)
+{
+	struct vm *vm = ctx;
+
+	(void)pin;
+	vm->dev.is_legacy_replaced = is_replaced;
+	isa_line(vm, 0, false); /* each of the 8254's edges comes with its own low phase */
+	isa_line(vm, 8, !is_replaced && vm->dev.rtc.irq_level);
+}
+
+/* Lines that only the IOAPIC has. */
+static void ioapic_line(void *ctx, uint32_t pin, bool level)
+{
+	ioapic_set_pin(&((struct vm *)ctx)->dev.ioapic, pin, level);
+}
+
+static bool ioapic_is_pending(void *ctx, uint32_t pin)
+{
+	return ioapic_is_edge_waiting(&((struct vm *)ctx)->dev.ioapic, pin);
+}
+
+static void init_timers(struct vm *vm)
+{
+	struct guest_devices *dev = &vm->dev;
+
+	pit_init(&dev->pit, &vm->platform, replaceable_irq(vm, 0));
+	rtc_init(&dev->rtc, &vm->platform, replaceable_irq(vm, 8));
+	rtc_set_memory(&dev->rtc, vm->low_end, vm->high_end);
+	hpet_init(&dev->hpet, &vm->platform);
+	dev->hpet.route =
+		(struct irq_line){.set = ioapic_line, .ctx = vm, .is_pending = ioapic_is_pending};
+	dev->hpet.legacy[0] = isa_irq(vm, 0);
+	dev->hpet.legacy[1] = isa_irq(vm, 8);
+	dev->hpet.legacy_select = (struct irq_line){.set = replace_legacy, .ctx = vm};
 }
 
 /* The local APIC's EOI of a level-triggered vector. */
@@ -236,17 +300,15 @@ int platform_init(struct vm *vm)
 	};
 	ioapic_init(&dev->ioapic, &dev->apic_bus);
 	pic_init(&dev->pic, (struct irq_line){.set = pic_output, .ctx = vm});
-	pit_init(&dev->pit, &vm->platform, isa_irq(vm, 0));
-	rtc_init(&dev->rtc, &vm->platform, isa_irq(vm, 8));
-	rtc_set_memory(&dev->rtc, vm->low_end, vm->high_end);
+	init_timers(vm);
 	uart_init(&dev->uart, &vm->platform, isa_irq(vm, 4));
 	acpi_pm_init(&dev->pm, &vm->platform, isa_irq(vm, 9));
 	i8042_init(&dev->i8042, &vm->platform, isa_irq(vm, 1), isa_irq(vm, 12));
 	sysctl_init(&dev->sysctl, &vm->platform);
 	debug_exit_init(&dev->debug_exit, &vm->platform);
-	if (bus_add(&dev->mmio, &ioapic) || pic_attach(&dev->pic, &dev->ports) ||
-	    pit_attach(&dev->pit, &dev->ports) || rtc_attach(&dev->rtc, &dev->ports) ||
-	    uart_attach(&dev->uart, &dev->ports, 0x3f8) ||
+	if (bus_add(&dev->mmio, &ioapic) || hpet_attach(&dev->hpet, &dev->mmio) ||
+	    pic_attach(&dev->pic, &dev->ports) || pit_attach(&dev->pit, &dev->ports) ||
+	    rtc_attach(&dev->rtc, &dev->ports) || uart_attach(&dev->uart, &dev->ports, 0x3f8) ||
 	    acpi_pm_attach(&dev->pm, &dev->ports, PM_BASE) ||
 	    i8042_attach(&dev->i8042, &dev->ports) || sysctl_attach(&dev->sysctl, &dev->ports) ||
 	    debug_exit_attach(&dev->debug_exit, &dev->ports))

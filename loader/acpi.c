@@ -1,6 +1,7 @@
 /* The guest's ACPI tables: what they say is what devices/ answers. */
 #include "loader/acpi.h"
 #include "devices/acpi_pm.h"
+#include "devices/hpet.h"
 #include "lib/checked.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -221,6 +222,22 @@ static uint64_t put_madt(struct table *t, uint32_t vcpus)
 	return table_end(t);
 }
 
+static uint64_t put_hpet(struct table *t)
+{
+	const struct acpi_hpet hpet = {
+		.header = header("HPET", 1),
+		.event_timer_block_id = HPET_CAPABILITIES,
+		.base_address = {.address_space_id = GAS_SYSTEM_MEMORY,
+				 .register_bit_width = 64,
+				 .address = HPET_BASE},
+		.main_counter_minimum = HPET_MIN_TICKS,
+	};
+
+	table_begin(t, TABLE_ALIGNMENT);
+	put(t, &hpet, sizeof(hpet));
+	return table_end(t);
+}
+
 /* RSDT and XSDT hold the same addresses, in 4 and in 8 bytes. */
 static uint64_t put_root(struct table *t, const char *signature, size_t entry_size,
 			 const uint64_t *tables, uint32_t count)
@@ -264,12 +281,13 @@ int acpi_build(const struct guest_shape *shape, const struct gmem *gmem)
 {
 	/* The RSDP's place comes first, its contents last. */
 	struct table t = {.gmem = gmem, .at = GUEST_ACPI_BASE + sizeof(struct acpi_rsdp)};
-	uint64_t facs, dsdt, rsdt, xsdt, tables[2];
+	uint64_t facs, dsdt, rsdt, xsdt, tables[3];
 
 	facs = put_facs(&t);
 	dsdt = put_dsdt(&t);
 	tables[0] = put_fadt(&t, facs, dsdt);
 	tables[1] = put_madt(&t, shape->vcpus);
+	tables[2] = put_hpet(&t);
 	rsdt = put_root(&t, "RSDT", sizeof(uint32_t), tables, ARRAY_SIZE(tables));
 	xsdt = put_root(&t, "XSDT", sizeof(uint64_t), tables, ARRAY_SIZE(tables));
 	put_rsdp(&t, rsdt, xsdt);
