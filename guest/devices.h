@@ -5,6 +5,7 @@
 #include "devices/acpi_pm.h"
 #include "devices/bus.h"
 #include "devices/debug_exit.h"
+#include "devices/fw_cfg.h"
 #include "devices/hpet.h"
 #include "devices/i8042.h"
 #include "devices/ioapic.h"
@@ -24,7 +25,8 @@ struct guest_devices {
 	struct rtc rtc;
 	struct hpet hpet;
 	bool is_legacy_replaced; /* IRQ 0 and 8 are the HPET's */
-	struct uart uart;
+	struct uart uart, uart2;
+	struct fw_cfg fw_cfg;
 	struct acpi_pm pm;
 	struct i8042 i8042;
 	struct sysctl sysctl;

@@ -121,6 +121,14 @@ static void console_op(void *ctx, uint8_t byte)
 	guest_console_put(&vm->console, vm->name, byte);
 }
 
+/* COM2's lines are told from COM1's; it has no input. */
+static void console2_send(void *ctx, uint8_t byte)
+{
+	struct vm *vm = ctx;
+
+	guest_console_put(&vm->console2, vm->name, byte);
+}
+
 static void end_op(void *ctx, enum vm_end how, uint32_t value)
 {
 	struct vm *vm = ctx;
@@ -302,6 +310,10 @@ int platform_init(struct vm *vm)
 	pic_init(&dev->pic, (struct irq_line){.set = pic_output, .ctx = vm});
 	init_timers(vm);
 	uart_init(&dev->uart, &vm->platform, isa_irq(vm, 4));
+	uart_init(&dev->uart2, &vm->platform, isa_irq(vm, 3));
+	dev->uart2.send = console2_send;
+	vm->console2.tag = "[com2] ";
+	fw_cfg_init(&dev->fw_cfg, &vm->platform, vm->params.mem, (uint16_t)vm->params.vcpus);
 	acpi_pm_init(&dev->pm, &vm->platform, isa_irq(vm, 9));
 	i8042_init(&dev->i8042, &vm->platform, isa_irq(vm, 1), isa_irq(vm, 12));
 	sysctl_init(&dev->sysctl, &vm->platform);
@@ -309,6 +321,8 @@ int platform_init(struct vm *vm)
 	if (bus_add(&dev->mmio, &ioapic) || hpet_attach(&dev->hpet, &dev->mmio) ||
 	    pic_attach(&dev->pic, &dev->ports) || pit_attach(&dev->pit, &dev->ports) ||
 	    rtc_attach(&dev->rtc, &dev->ports) || uart_attach(&dev->uart, &dev->ports, 0x3f8) ||
+	    uart_attach(&dev->uart2, &dev->ports, 0x2f8) ||
+	    fw_cfg_attach(&dev->fw_cfg, &dev->ports) ||
 	    acpi_pm_attach(&dev->pm, &dev->ports, PM_BASE) ||
 	    i8042_attach(&dev->i8042, &dev->ports) || sysctl_attach(&dev->sysctl, &dev->ports) ||
 	    debug_exit_attach(&dev->debug_exit, &dev->ports))

@@ -51,6 +51,20 @@ static const uint8_t dsdt_aml[] = {
 	0x22, 0x10, 0x00,		/* IRQ: the mask of IRQ 4 */
 	0x79, 0x00,			/* end tag, no checksum */
 };
+
+/* The same for COM2, with UID 2 in a byte. */
+static const uint8_t dsdt_com2[] = {
+	0x10, 0x34, '\\', '_', 'S', 'B', '_',
+	0x5b, 0x82, 0x2c, 'C', 'O', 'M', '2',
+	0x08, '_', 'H', 'I', 'D',
+	0x0c, 0x41, 0xd0, 0x05, 0x01,
+	0x08, '_', 'U', 'I', 'D', 0x0a, 0x02,
+	0x08, '_', 'C', 'R', 'S',
+	0x11, 0x10, 0x0a, 0x0d,
+	0x47, 0x01, 0xf8, 0x02, 0xf8, 0x02, 0x01, 0x08,
+	0x22, 0x08, 0x00,
+	0x79, 0x00,
+};
 /* clang-format on */
 
 /* A table on its way into guest memory: the checksum runs along. The first error stays. */
@@ -118,6 +132,7 @@ static uint64_t put_dsdt(struct table *t)
 	table_begin(t, TABLE_ALIGNMENT);
 	put(t, &h, sizeof(h));
 	put(t, dsdt_aml, sizeof(dsdt_aml));
+	put(t, dsdt_com2, sizeof(dsdt_com2));
 	return table_end(t);
 }
 

@@ -321,6 +321,10 @@ static void test_iasl_understands_each(void **state)
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "Name (_HID, EisaId (\"PNP0501\")");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x03F8,");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IRQNoFlags () {4}");
+	disassemble(dir, bytes_at(fadt->dsdt, 36),
+		    "Device (COM2) { Name (_HID, EisaId (\"PNP0501\")");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x02F8,");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "IRQNoFlags () {3}");
 	fake_guest_free(&guest);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);
