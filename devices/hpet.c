@@ -212,6 +212,19 @@ static void hpet_expire(void *owner, uint64_t now)
 			expire(hpet, n, now);
 }
 
+void hpet_hurry(struct hpet *hpet)
+{
+	for (uint32_t n = 0; n < HPET_TIMERS; n++)
+		if (hpet->timer[n].debt.owed)
+			expire(hpet, n, platform_now(hpet->platform));
+}
+
+bool hpet_is_tick_owed(const struct hpet *hpet)
+{
+	return tick_is_owed(&hpet->timer[0].debt) || tick_is_owed(&hpet->timer[1].debt) ||
+	       tick_is_owed(&hpet->timer[2].debt);
+}
+
 /* What has become due before software touches a register is not lost by the touch. */
 static void catch_up(struct hpet *hpet, uint64_t t)
 {

@@ -56,6 +56,10 @@ void hpet_init(struct hpet *hpet, struct platform *platform);
 /* HPET_MMIO_SIZE bytes at HPET_BASE. As bus_add. */
 int __must_check hpet_attach(struct hpet *hpet, struct bus *mmio);
 
+/* Owed ticks, one of each comparator, come now. */
+void hpet_hurry(struct hpet *hpet);
+bool hpet_is_tick_owed(const struct hpet *hpet); /* a hint, without the lock */
+
 /* Accesses of any width; 4 and 8 bytes at their alignment as the specification has them, narrower
  * ones of a register's part. */
 uint64_t hpet_read(struct hpet *hpet, uint64_t offset, unsigned size);

@@ -195,6 +195,9 @@ int __must_check lapic_base_write(struct lapic *lapic, uint64_t value, unsigned 
 void lapic_tsc_deadline_write(struct lapic *lapic, uint64_t when);
 uint64_t lapic_tsc_deadline_read(const struct lapic *lapic);
 
+/* An owed tick of the periodic timer, if there is one, comes now. */
+void lapic_timer_hurry(struct lapic *lapic);
+
 /* The task priority as the TPR register has it: for CR8, its value << 4. */
 void lapic_set_tpr(struct lapic *lapic, uint8_t tpr);
 

@@ -142,6 +142,12 @@ static void periodic_expire(struct lapic *lapic, uint64_t now)
 		lapic_fire(lapic, lapic->timer_lvt);
 }
 
+void lapic_timer_hurry(struct lapic *lapic)
+{
+	if (lapic->timer_debt.owed)
+		periodic_expire(lapic, platform_now(lapic->platform));
+}
+
 static void timer_expire(void *owner, uint64_t now)
 {
 	struct lapic *lapic = owner;

@@ -79,6 +79,12 @@ static void pit_expire(void *owner, uint64_t now)
 	pit_arm(pit, t, next_owed);
 }
 
+void pit_hurry(struct pit *pit)
+{
+	if (pit->debt.owed)
+		pit_expire(pit, platform_now(pit->platform));
+}
+
 /* Channel 0 was written. Mode 0 holds the line low until its count ends; otherwise OUT is high but
  * for the low phases, whose end pit_deliver shows. */
 static void pit_channel0_changed(struct pit *pit, int64_t t)

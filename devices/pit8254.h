@@ -56,6 +56,9 @@ void pit_init(struct pit *pit, struct platform *platform, struct irq_line irq);
 /* Ports 0x40-0x43 and 0x61. As bus_add. */
 int __must_check pit_attach(struct pit *pit, struct bus *ports);
 
+/* An owed edge, if there is one, comes now. */
+void pit_hurry(struct pit *pit);
+
 uint8_t pit_read(struct pit *pit, uint16_t port);
 void pit_write(struct pit *pit, uint16_t port, uint8_t value);
 

@@ -276,6 +276,12 @@ static void rtc_expire(void *owner, uint64_t now)
 	rtc_update(rtc, now);
 }
 
+void rtc_hurry(struct rtc *rtc)
+{
+	if (rtc->debt.owed)
+		rtc_expire(rtc, platform_now(rtc->platform));
+}
+
 static bool rtc_is_time(uint8_t index)
 {
 	return index == SECONDS || index == MINUTES || index == HOURS ||

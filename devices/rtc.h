@@ -42,6 +42,9 @@ void rtc_set_memory(struct rtc *rtc, uint64_t low_end, uint64_t high_end);
 /* Ports 0x70 and 0x71. As bus_add. */
 int __must_check rtc_attach(struct rtc *rtc, struct bus *ports);
 
+/* An owed periodic interrupt, if there is one, comes now. */
+void rtc_hurry(struct rtc *rtc);
+
 uint8_t rtc_read(struct rtc *rtc, uint16_t port);
 void rtc_write(struct rtc *rtc, uint16_t port, uint8_t value);
 

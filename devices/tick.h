@@ -1,7 +1,9 @@
 /* Ticks that a guest has not had yet. A vCPU that waits for its pCPU takes no interrupts, and
  * several edges on one wire merge into one: a guest that counts ticks would lose time. So a
  * periodic timer notes what it owes, and sends it when the guest takes interrupts again, one at a
- * time and faster than its period, but never more than there were. */
+ * time and faster than its period, but never more than there were. A vCPU that halts has time for
+ * the next one at once: `hurry` of each model. Otherwise one that shares its pCPU and halts after
+ * each tick would get one a turn. */
 #ifndef DEVICES_TICK_H
 #define DEVICES_TICK_H
 
@@ -15,6 +17,12 @@
 struct tick_debt {
 	uint32_t owed;
 };
+
+/* Read without the lock that guards it: a hint. */
+static inline bool tick_is_owed(const struct tick_debt *debt)
+{
+	return __atomic_load_n(&debt->owed, __ATOMIC_RELAXED);
+}
 
 /* `due` ticks have come since the last call; of all that were not sent, `limit` may be owed. True
  * when one is to be sent now: there is one, and the guest has taken the one before. */

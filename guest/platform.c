@@ -377,6 +377,22 @@ int platform_take_interrupt(struct vcpu *vcpu)
 	return vector;
 }
 
+void platform_hurry_ticks(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct guest_devices *dev = &vm->dev;
+
+	lapic_timer_hurry(&vcpu->lapic);
+	if (likely(!tick_is_owed(&dev->pit.debt) && !tick_is_owed(&dev->rtc.debt) &&
+		   !hpet_is_tick_owed(&dev->hpet)))
+		return;
+	spin_lock(&vm->lock);
+	pit_hurry(&dev->pit);
+	rtc_hurry(&dev->rtc);
+	hpet_hurry(&dev->hpet);
+	spin_unlock(&vm->lock);
+}
+
 bool platform_has_nmi_source(struct vm *vm)
 {
 	bool has_one = false;

@@ -79,6 +79,8 @@ bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open)
 	vcpu->is_interrupt_open = is_interrupt_open;
 	__atomic_store_n(&vcpu->activity, VCPU_HALTED, __ATOMIC_SEQ_CST);
 	vcpu_run_timers(vcpu, vcpu->halt_start);
+	if (is_interrupt_open)
+		platform_hurry_ticks(vcpu);
 	if (vcpu_has_wake_event(vcpu)) {
 		leave_halt(vcpu);
 		return true;

@@ -251,10 +251,20 @@ static void test_periodic_owed(void **state)
 	assert_int_equal(route.rises, 21);
 	go(1000000);
 	assert_int_equal(route.rises, 31);
+	route.is_pending = true;
+	go(300000);
+	route.is_pending = false;
+	assert_true(hpet_is_tick_owed(&hpet));
+	for (unsigned i = 0; i < 10; i++)
+		hpet_hurry(&hpet);
+	assert_false(hpet_is_tick_owed(&hpet));
+	assert_int_equal(route.rises, 34);
+	go(700000);
+	assert_int_equal(route.rises, 41);
 	/* The timer is late. */
 	fake.now += 500000 * TICK;
 	go(500000);
-	assert_int_equal(route.rises, 41);
+	assert_int_equal(route.rises, 51);
 	/* A second's at most. */
 	route.is_pending = true;
 	go(10 * HPET_HZ);

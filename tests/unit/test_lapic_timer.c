@@ -234,9 +234,18 @@ static void test_periodic_owed(void **state)
 	n += has_fired();
 	assert_int_equal(n, 30);
 	assert_int_equal(cpu->timer_debt.owed, 0);
-	/* A new count, or the mask, forgets the debt. */
+	/* A vCPU that halts gets the next at once, as often as there are some. */
 	run_to(40500000);
 	assert_int_equal(cpu->timer_debt.owed, 9);
+	for (n = 0; has_fired(); n++)
+		lapic_timer_hurry(cpu);
+	assert_int_equal(n, 10);
+	run_to(40999999);
+	assert_false(has_fired());
+	rig.fake.signal_count = 0;
+	/* A new count, or the mask, forgets the debt. */
+	run_to(44500000);
+	assert_int_equal(cpu->timer_debt.owed, 3);
 	lapic_mmio_write(cpu, LAPIC_TMICT, 1000000);
 	assert_int_equal(cpu->timer_debt.owed, 0);
 	run_to(50500000);

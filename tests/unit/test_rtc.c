@@ -332,6 +332,15 @@ static void test_periodic_owed(void **state)
 	n += !!(get(0x0c) & 0x40);
 	assert_int_equal(n, 512);
 	assert_int_equal(rtc.debt.owed, 0);
+	/* A vCPU that halts gets the next at once. */
+	go(SECOND / 256);
+	assert_int_equal(get(0x0c) & 0x40, 0x40);
+	for (n = 0; n < 3; n++) {
+		rtc_hurry(&rtc);
+		assert_int_equal(get(0x0c) & 0x40, 0x40);
+	}
+	rtc_hurry(&rtc);
+	assert_int_equal(get(0x0c) & 0x40, 0);
 	/* One second's are owed at most, and none to a guest that only polls the flag. */
 	go(10 * SECOND);
 	(void)get(0x0c);
