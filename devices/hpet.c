@@ -40,12 +40,13 @@ static uint64_t hpet_ticks(const struct hpet *hpet, uint64_t now)
 	return mul_div_u64(now, HPET_HZ, hpet->platform->tsc.hz);
 }
 
-/* The first TSC time at which hpet_ticks gives `t`. */
+/* The first TSC time at which hpet_ticks gives `t`; DEADLINE_NEVER when the TSC never gets there.
+ */
 static uint64_t hpet_ticks_to_tsc(const struct hpet *hpet, uint64_t t)
 {
 	uint64_t when = mul_div_u64(t, hpet->platform->tsc.hz, HPET_HZ);
 
-	return hpet_ticks(hpet, when) < t ? when + 1 : when;
+	return when != DEADLINE_NEVER && hpet_ticks(hpet, when) < t ? when + 1 : when;
 }
 
 static bool is_running(const struct hpet *hpet)
@@ -183,12 +184,14 @@ static bool serve(struct hpet *hpet, uint32_t n, uint64_t t)
 static void arm(struct hpet *hpet, uint32_t n, uint64_t t, uint64_t next_owed)
 {
 	struct hpet_timer *timer = &hpet->timer[n];
-	uint64_t next = MIN(timer->due, next_owed);
+	uint64_t next = MIN(timer->due, next_owed), when = DEADLINE_NEVER;
 
 	if (is_periodic(timer) && timer->period < MIN_PERIOD)
 		next = timer->due == NEVER ? NEVER : MAX(next, t + MIN_PERIOD);
 	if ((timer->config & INT_ENB) && next != NEVER)
-		platform_timer_arm(hpet->platform, &timer->timer, hpet_ticks_to_tsc(hpet, next));
+		when = hpet_ticks_to_tsc(hpet, next);
+	if (when != DEADLINE_NEVER)
+		platform_timer_arm(hpet->platform, &timer->timer, when);
 	else if (timer->timer.is_armed)
 		platform_timer_cancel(hpet->platform, &timer->timer);
 }

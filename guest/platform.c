@@ -22,10 +22,11 @@ static uint64_t platform_now_op(void *ctx)
 /* VM-wide timers: one sched_timer stands for the nearest. */
 static void arm_vm_timer(struct vm *vm)
 {
-	uint64_t next = deadline_next(&vm->timers);
+	uint64_t next = deadline_next(&vm->timers), host = next - vm->tsc_offset;
 
-	if (next != DEADLINE_NEVER)
-		sched_timer_arm(&vm->timer, next - vm->tsc_offset);
+	/* The host's TSC is ahead of the VM's. A guest can name a time that it never reaches. */
+	if (next != DEADLINE_NEVER && host >= next)
+		sched_timer_arm(&vm->timer, host);
 	else
 		sched_timer_cancel(&vm->timer);
 	/* The vCPU that runs here may have to leave the guest earlier now. */

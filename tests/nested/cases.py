@@ -116,6 +116,9 @@ def stubs(cpus: int) -> list[Case]:
         Case(name("policy"), [Guest("cpuid"), Guest("msr"), Guest("stray")], cpus=cpus),
         Case(name("hlt"), [Guest("hlt")], cpus=cpus, ips=IPS_TIME),
         Case(name("clock"), [Guest("wallclock")], cpus=cpus, ips=IPS_TIME),
+        *([Case("clocks-alone", [Guest("clocks")], ips=IPS_TIME, timeout=150),
+           Case("clocks-share", [Guest("clocks", append="share", words=["vcpus=2", "pin=0"])],
+                ips=IPS_TIME, timeout=150)] if cpus == 1 else []),
         # Each of these ends its own VM and no other.
         Case(name("ends"), [
             hello(), Guest("triple", verdict="failed", reason="(?i)triple fault"),

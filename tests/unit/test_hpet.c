@@ -188,6 +188,24 @@ static void test_32_bits(void **state)
 	assert_int_equal(route.rises, 3);
 }
 
+/* One that the TSC never reaches is never armed: neither as a time in the past. */
+static void test_end_of_time(void **state)
+{
+	(void)state;
+	wr(0x10, 1);
+	go(100);
+	for (unsigned bit = 40; bit < 64; bit++) {
+		wr(conf(0), ROUTE(20) | ENABLE);
+		wr(comparator(0), (BIT_ULL(bit) - 1) * 2 + 1);
+		assert_true(!hpet.timer[0].timer.is_armed ||
+			    hpet.timer[0].timer.when > BIT_ULL(bit));
+		wr(comparator(0), rd(0xf0) - 1);
+		assert_false(hpet.timer[0].timer.is_armed);
+	}
+	go(1000000);
+	assert_int_equal(route.rises, 0);
+}
+
 /* 'Periodic mode': Linux's way, VAL_SET and the first time, then the period. */
 static void test_periodic(void **state)
 {
@@ -358,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup(test_counter, setup),
 		cmocka_unit_test_setup(test_one_shot, setup),
 		cmocka_unit_test_setup(test_32_bits, setup),
+		cmocka_unit_test_setup(test_end_of_time, setup),
 		cmocka_unit_test_setup(test_periodic, setup),
 		cmocka_unit_test_setup(test_periodic_owed, setup),
 		cmocka_unit_test_setup(test_level, setup),
