@@ -3,6 +3,7 @@
 
 #include "cpu/insn.h"
 #include "guest/kvm.h"
+#include "guest/mtrr.h"
 #include "guest/platform.h"
 #include "guest/vcpu_arch.h"
 
@@ -175,8 +176,7 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init)
 	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
 	kvm_reset(vcpu);
 	vcpu->misc_enable = 1; /* fast strings */
-	/* 'Memory Type Range Registers': off at reset; firmware would have set write-back. */
-	vcpu->mtrr[VCPU_MTRR_COUNT - 1] = 0xc06;
+	mtrr_reset(vcpu);
 }
 
 void vcpu_moved(struct vcpu *vcpu)

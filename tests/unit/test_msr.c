@@ -280,6 +280,28 @@ static void test_efer_follows_cpuid(void **state)
 
 /* --- MTRRs --- */
 
+/* What a kernel finds, as firmware would have left it: RAM is write-back, the VGA's window and what
+ * lies between 3 and 4 GiB is not. */
+static void test_mtrr_reset(void **state)
+{
+	static const uint32_t fixed[] = {0x250, 0x258, 0x268, 0x269, 0x26a,
+					 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++)
+		assert_true(rd(fixed[i]) == 0x0606060606060606);
+	assert_int_equal(rd(0x259), 0); /* 0xa0000-0xbffff */
+	assert_int_equal(rd(0x200), 0xc0000000);
+	assert_int_equal(rd(0x201), 0x7fc0000800);
+	for (uint32_t msr = 0x202; msr <= 0x20f; msr++)
+		assert_int_equal(rd(msr), 0);
+	assert_int_equal(rd(MSR_IA32_MTRR_DEF_TYPE), 0xc06);
+	/* INIT leaves them. */
+	wr(0x259, 0x0606060606060606);
+	vcpu_reset(vcpu, true);
+	assert_true(rd(0x259) == 0x0606060606060606);
+}
+
 static void test_mtrr_types(void **state)
 {
 	(void)state;
@@ -786,6 +808,7 @@ int main(void)
 		TEST(test_misc_enable),
 		TEST(test_efer),
 		TEST(test_efer_follows_cpuid),
+		TEST(test_mtrr_reset),
 		TEST(test_mtrr_types),
 		TEST(test_mtrr_reserved_bits),
 		TEST(test_mtrrs_are_apart),
