@@ -65,6 +65,24 @@ static const uint8_t dsdt_com2[] = {
 	0x22, 0x08, 0x00,
 	0x79, 0x00,
 };
+
+/* And fw_cfg:
+ *
+ *       Device (FWCF) {
+ *           Name (_HID, "QEMU0002")
+ *           Name (_CRS, ResourceTemplate () {IO (Decode16, 0x510, 0x510, 1, 12)})
+ *       }
+ */
+static const uint8_t dsdt_fw_cfg[] = {
+	0x10, 0x2f, '\\', '_', 'S', 'B', '_',
+	0x5b, 0x82, 0x27, 'F', 'W', 'C', 'F',
+	0x08, '_', 'H', 'I', 'D',
+	0x0d, 'Q', 'E', 'M', 'U', '0', '0', '0', '2', 0x00,
+	0x08, '_', 'C', 'R', 'S',
+	0x11, 0x0d, 0x0a, 0x0a,
+	0x47, 0x01, 0x10, 0x05, 0x10, 0x05, 0x01, 0x0c,
+	0x79, 0x00,
+};
 /* clang-format on */
 
 /* A table on its way into guest memory: the checksum runs along. The first error stays. */
@@ -133,6 +151,7 @@ static uint64_t put_dsdt(struct table *t)
 	put(t, &h, sizeof(h));
 	put(t, dsdt_aml, sizeof(dsdt_aml));
 	put(t, dsdt_com2, sizeof(dsdt_com2));
+	put(t, dsdt_fw_cfg, sizeof(dsdt_fw_cfg));
 	return table_end(t);
 }
 

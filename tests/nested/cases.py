@@ -118,7 +118,11 @@ def stubs(cpus: int) -> list[Case]:
         Case(name("clock"), [Guest("wallclock")], cpus=cpus, ips=IPS_TIME),
         *([Case("clocks-alone", [Guest("clocks")], ips=IPS_TIME, timeout=150),
            Case("clocks-share", [Guest("clocks", append="share", words=["vcpus=2", "pin=0"])],
-                ips=IPS_TIME, timeout=150)] if cpus == 1 else []),
+                ips=IPS_TIME, timeout=150),
+           Case("devices", [Guest("devices", words=["vcpus=2"], append="cpus=2 mem=0x1000000 file",
+                                  must=[r"^\[com2\] hello from COM2"])], ips=IPS_TIME,
+                raw=[(fixtures.contents(), "vm=devices module -- opt/test/file")])]
+          if cpus == 1 else []),
         # Each of these ends its own VM and no other.
         Case(name("ends"), [
             hello(), Guest("triple", verdict="failed", reason="(?i)triple fault"),

@@ -325,6 +325,8 @@ static void test_iasl_understands_each(void **state)
 		    "Device (COM2) { Name (_HID, EisaId (\"PNP0501\")");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x02F8,");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IRQNoFlags () {3}");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "Device (FWCF) { Name (_HID, \"QEMU0002\")");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x0510,");
 	fake_guest_free(&guest);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);
