@@ -205,7 +205,8 @@ static void check_rtc(void)
 	counts[VECTOR_IRQ8] = 0;
 	rtc_read(RTC_C);
 	rtc_write(RTC_B, b | RTC_B_UIE);
-	ok(wait_for(VECTOR_IRQ8, 1) && (rtc_flags & 0x90) == 0x90, "RTC: the update-ended interrupt");
+	ok(wait_for(VECTOR_IRQ8, 1) && (rtc_flags & 0x90) == 0x90,
+	   "RTC: the update-ended interrupt");
 	rtc_flags = 0;
 	counts[VECTOR_IRQ8] = 0;
 	for (uint8_t i = 1; i <= 5; i += 2)

@@ -39,8 +39,8 @@ struct vm_config {
 	const struct boot_module *initrd; /* or NULL */
 	struct vm_module module[CONFIG_MODULES_MAX];
 	uint32_t module_count;
-	/* Modules whose string begins with "opt/": they are not the kernel's, but files of that name
-	 * in fw_cfg. */
+	/* Modules whose string begins with "opt/": they are not the kernel's, but files of that
+	 * name in fw_cfg. */
 	struct vm_module file[CONFIG_MODULES_MAX];
 	uint32_t file_count;
 	const char *append; /* the guest's command line: what stands behind `--` of the kernel */
