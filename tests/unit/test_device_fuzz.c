@@ -20,7 +20,7 @@
 #define TSC0      1000000ull
 #define RAM       MIB(2)
 #define VCPUS     2
-#define VM_COUNT  600
+#define VM_COUNT  200
 #define ACCESSES  4000
 #define LAPIC     0xfee00000ull
 #define SECOND_NS 1000000000ull
@@ -93,6 +93,22 @@ static void access_memory(struct vcpu *vcpu)
 		mmio_write(vcpu, GPA(base), size, random_value() & bus_unclaimed(size));
 }
 
+/* A transfer by fw_cfg's DMA, nonsense more often than not. */
+static void transfer(struct vcpu *vcpu)
+{
+	uint64_t at = is_one_in(8) ? random_value() : random_below(RAM);
+	struct fw_cfg_dma_access access = {
+		.control =
+			__builtin_bswap32((uint32_t)(random_below(0x28) << 16 | random_below(32))),
+		.length = (uint32_t)random_value(),
+		.address = __builtin_bswap64(is_one_in(2) ? random_below(RAM) : random_value()),
+	};
+
+	(void)!gmem_write(&vm->gmem, GPA(at), &access, sizeof(access));
+	io_write(vcpu, FW_CFG_DMA_PORT, 4, __builtin_bswap32((uint32_t)(at >> 32)));
+	io_write(vcpu, FW_CFG_DMA_PORT + 4, 4, __builtin_bswap32((uint32_t)at));
+}
+
 static void access_msr(struct vcpu *vcpu)
 {
 	static const uint32_t msr[] = {0x10, 0x1b, 0x6e0, 0x808, 0x80b, 0x832, 0x838, 0x83e, 0x2ff};
@@ -139,10 +155,14 @@ static void count_end(void *ctx, enum vm_end how, uint32_t value)
 
 static void start_vm(void)
 {
+	static const uint8_t file[100000];
 	static struct platform_ops ops;
 
 	fake_machine_start(TSC0 + random_below(SECOND_NS));
 	vm = fake_vm_create(RAM, VCPUS);
+	fw_cfg_set_cmdline(&vm->dev.fw_cfg, "a=b");
+	assert_int_equal(fw_cfg_add_e820(&vm->dev.fw_cfg, 0, RAM, 1), 0);
+	assert_int_equal(fw_cfg_add_file(&vm->dev.fw_cfg, "opt/file", 8, file, sizeof(file)), 0);
 	ops = *vm->platform.ops;
 	ops.end = count_end;
 	vm->platform.ops = &ops;
@@ -162,7 +182,7 @@ static void run_vm(void)
 	for (unsigned i = 0; i < ACCESSES; i++) {
 		struct vcpu *vcpu = vm->vcpu[random_below(VCPUS)];
 
-		switch (random_below(8)) {
+		switch (random_below(9)) {
 		case 0:
 		case 1:
 		case 2:
@@ -174,6 +194,9 @@ static void run_vm(void)
 			break;
 		case 5:
 			access_msr(vcpu);
+			break;
+		case 8:
+			transfer(vcpu);
 			break;
 		case 6:
 			pass_time(vcpu);
