@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "loader/firmware.h"
 #include "loader/load.h"
 
 #define CPUID_80000007_EDX_INVARIANT_TSC BIT(8)
@@ -128,7 +129,8 @@ static void build_vm(const struct boot *boot, uint32_t index)
 	}
 	shape.low_end = vm->low_end;
 	shape.high_end = vm->high_end;
-	if (load_guest(config, &shape, &vm->gmem, &entry, error, sizeof(error))) {
+	if (load_guest(config, &shape, &vm->gmem, &entry, error, sizeof(error)) ||
+	    firmware_describe(config, &shape, &vm->dev.fw_cfg, error, sizeof(error))) {
 		vm_destroy(vm);
 		fail(config, error);
 		return;

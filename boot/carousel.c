@@ -126,6 +126,7 @@ static bool give_verdicts(void)
 		}
 		bitmap_set(reaped, i);
 		guest_console_flush(&vm->console, vm->name);
+		guest_console_flush(&vm->console2, vm->name);
 		summary_print_verdict(vm);
 	}
 	return is_complete;

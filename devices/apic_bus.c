@@ -169,6 +169,17 @@ unsigned apic_bus_deliver_set(struct apic_bus *bus, const struct apic_message *m
 	return taken;
 }
 
+bool apic_bus_is_requested(const struct apic_bus *bus, const struct apic_message *msg)
+{
+	for (uint64_t set = addressed(bus, msg, NULL); set; set &= set - 1) {
+		const struct lapic *lapic = bus->lapic[__builtin_ctzll(set)];
+
+		if (lapic_is_enabled(lapic) && lapic_is_requested(lapic, msg->vector))
+			return true;
+	}
+	return false;
+}
+
 int apic_bus_find(const struct apic_bus *bus, uint64_t id)
 {
 	/* IDs are mostly the vCPUs' numbers. */

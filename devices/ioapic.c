@@ -53,12 +53,12 @@ static bool is_level(uint64_t entry)
 	return entry & REDIR_LEVEL && redir_mode(entry) <= LAPIC_DM_LOWEST;
 }
 
-/* Sends the pin's message; false when no local APIC took it. */
-static bool send(struct ioapic *ioapic, uint64_t entry)
+static struct apic_message message_of(uint64_t entry)
 {
 	uint32_t dest = (uint32_t)(entry >> REDIR_DEST_SHIFT) |
 			(uint32_t)(entry >> REDIR_EXT_SHIFT & 0x7f) << 8;
-	struct apic_message msg = {
+
+	return (struct apic_message){
 		.dest = dest == 0xff ? APIC_BROADCAST : dest,
 		.vector = (uint8_t)entry,
 		.mode = (uint8_t)redir_mode(entry),
@@ -66,8 +66,24 @@ static bool send(struct ioapic *ioapic, uint64_t entry)
 		.is_level = is_level(entry),
 		.is_assert = true,
 	};
+}
+
+/* Sends the pin's message; false when no local APIC took it. */
+static bool send(struct ioapic *ioapic, uint64_t entry)
+{
+	struct apic_message msg = message_of(entry);
 
 	return apic_bus_deliver(ioapic->bus, &msg, NULL) > 0;
+}
+
+bool ioapic_is_edge_waiting(const struct ioapic *ioapic, uint32_t pin)
+{
+	uint64_t entry = pin < IOAPIC_PINS ? ioapic->redir[pin] : REDIR_MASKED;
+	struct apic_message msg = message_of(entry);
+
+	if (entry & (REDIR_MASKED | REDIR_LEVEL) || msg.mode > LAPIC_DM_LOWEST)
+		return false;
+	return apic_bus_is_requested(ioapic->bus, &msg);
 }
 
 /* Sends a level-triggered pin's message if it is due: the line is asserted, and no local APIC has

@@ -31,6 +31,9 @@ void ioapic_write(void *dev, uint64_t offset, unsigned size, uint64_t value);
  * the two voltages. A pin that does not exist is ignored. */
 void ioapic_set_pin(struct ioapic *ioapic, uint32_t pin, bool is_asserted);
 
+/* Has the pin's last edge reached a local APIC that has not delivered it to its CPU yet? */
+bool ioapic_is_edge_waiting(const struct ioapic *ioapic, uint32_t pin);
+
 /* A local APIC has seen the EOI of a level-triggered vector: what apic_bus->eoi leads to. */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
 

@@ -12,12 +12,20 @@ struct irq_line {
 	void (*set)(void *ctx, uint32_t pin, bool level); /* NULL: not connected */
 	void *ctx;
 	uint32_t pin;
+	/* Has the CPU not taken the last edge yet, so that another would be lost in it? NULL:
+	 * nobody knows. Of a line that nobody listens to, no. */
+	bool (*is_pending)(void *ctx, uint32_t pin);
 };
 
 static inline void irq_line_set(const struct irq_line *line, bool level)
 {
 	if (line->set)
 		line->set(line->ctx, line->pin, level);
+}
+
+static inline bool irq_line_is_pending(const struct irq_line *line)
+{
+	return line->is_pending && line->is_pending(line->ctx, line->pin);
 }
 
 #endif

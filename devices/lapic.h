@@ -17,6 +17,7 @@
 #define DEVICES_LAPIC_H
 
 #include "devices/platform.h"
+#include "devices/tick.h"
 #include "lib/bitmap.h"
 
 #define LAPIC_DEFAULT_BASE 0xfee00000u
@@ -129,8 +130,10 @@ struct lapic {
 	uint32_t timer_lvt;     /* what the timer works with: LVT, TMICT and TDCR as last taken */
 	uint32_t timer_initial; /* (a shared register changes before the model hears of it) */
 	uint32_t timer_divide;
-	uint64_t timer_start;        /* VM TSC ticks when the count began at timer_initial */
-	uint64_t timer_period;       /* ns from there to 0; 0 when no count runs */
+	uint64_t timer_start;   /* VM TSC ticks when the count began at timer_initial */
+	uint64_t timer_period;  /* ns from there to 0; 0 when no count runs */
+	uint64_t timer_counted; /* periods since then whose interrupts are sent or owed */
+	struct tick_debt timer_debt;
 	uint64_t timer_deadline;     /* IA32_TSC_DEADLINE's value in VM TSC ticks; 0 is off */
 	struct platform_timer timer; /* armed only while the timer's LVT is not masked */
 
@@ -192,6 +195,9 @@ int __must_check lapic_base_write(struct lapic *lapic, uint64_t value, unsigned 
 void lapic_tsc_deadline_write(struct lapic *lapic, uint64_t when);
 uint64_t lapic_tsc_deadline_read(const struct lapic *lapic);
 
+/* An owed tick of the periodic timer, if there is one, comes now. */
+void lapic_timer_hurry(struct lapic *lapic);
+
 /* The task priority as the TPR register has it: for CR8, its value << 4. */
 void lapic_set_tpr(struct lapic *lapic, uint8_t tpr);
 
@@ -246,6 +252,10 @@ unsigned apic_bus_deliver(struct apic_bus *bus, const struct apic_message *msg, 
  * destination does not count. */
 unsigned apic_bus_deliver_set(struct apic_bus *bus, const struct apic_message *msg, uint64_t first,
 			      const uint64_t ids[2], struct lapic *self);
+
+/* Is the message's vector, fixed or lowest priority, requested already in a local APIC that it
+ * addresses? Another would merge with it. Any pCPU; out of date at once. */
+bool apic_bus_is_requested(const struct apic_bus *bus, const struct apic_message *msg);
 
 /* The number of the vCPU whose local APIC has this ID, or -1. Any pCPU. */
 int apic_bus_find(const struct apic_bus *bus, uint64_t id);

@@ -48,6 +48,14 @@ static inline bool lapic_has_deliverable(const struct lapic *lapic)
 	return lapic->irr.max > (int)(lapic_get(lapic, LAPIC_PPR) | 0xf);
 }
 
+/* In IRR, or posted. Any pCPU. */
+static inline bool lapic_is_requested(const struct lapic *lapic, uint8_t vector)
+{
+	return (lapic_get(lapic, LAPIC_IRR + vector / 32u * 16) & BIT(vector % 32)) ||
+	       (__atomic_load_n(&lapic->posted[vector / 64], __ATOMIC_RELAXED) &
+		BIT_ULL(vector % 64));
+}
+
 static inline void lapic_put(struct lapic *lapic, uint32_t reg, uint32_t value)
 {
 	__atomic_store_n(&lapic->regs[reg / 4], value, __ATOMIC_RELAXED);

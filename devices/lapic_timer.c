@@ -81,17 +81,30 @@ static void run_from(struct lapic *lapic, uint32_t count, uint64_t now)
 
 	lapic->timer_start = now - ticks_until(lapic, counted);
 	lapic->timer_period = count ? (uint64_t)lapic->timer_initial << shift : 0;
+	lapic->timer_debt.owed = 0;
 }
 
-/* Arms the platform's timer for the next moment after `now` at which an interrupt is due. What
- * became due while the LVT was masked is gone. */
-static void arm_next(struct lapic *lapic, uint64_t now)
+/* When, in ns since timer_start, a periodic timer's next interrupt is due. */
+static uint64_t next_period(const struct lapic *lapic, uint64_t elapsed)
+{
+	uint64_t period = lapic->timer_period;
+
+	if (period < MIN_PERIOD_NS)
+		return (elapsed + MIN_PERIOD_NS) / period * period;
+	return (elapsed / period + 1) * period;
+}
+
+/* Arms the platform's timer for the next moment after `now` at which an interrupt is due; a
+ * periodic one `owed_gap` ns from now at the latest. What became due while the LVT was masked is
+ * gone. */
+static void arm_next(struct lapic *lapic, uint64_t now, uint64_t owed_gap)
 {
 	uint64_t period = lapic->timer_period, due = period, elapsed;
 
 	if (lapic->timer_deadline && lapic->timer_deadline <= now)
 		lapic->timer_deadline = 0;
 	if (lapic->timer_lvt & LVT_MASKED || (!period && !lapic->timer_deadline)) {
+		lapic->timer_debt.owed = 0;
 		disarm(lapic);
 		return;
 	}
@@ -101,10 +114,10 @@ static void arm_next(struct lapic *lapic, uint64_t now)
 	}
 	elapsed = elapsed_ns(lapic, now);
 	if (has_mode(lapic, TIMER_PERIODIC)) {
-		if (period < MIN_PERIOD_NS)
-			due = (elapsed + MIN_PERIOD_NS) / period * period;
-		else
-			due = (elapsed / period + 1) * period;
+		due = next_period(lapic, elapsed);
+		lapic->timer_counted = elapsed / period;
+		if (owed_gap < due - elapsed)
+			due = elapsed + owed_gap;
 	} else if (elapsed >= period) {
 		lapic->timer_period = 0;
 		disarm(lapic);
@@ -113,15 +126,38 @@ static void arm_next(struct lapic *lapic, uint64_t now)
 	arm(lapic, lapic->timer_start + ticks_until(lapic, due));
 }
 
+static void periodic_expire(struct lapic *lapic, uint64_t now)
+{
+	uint64_t period = lapic->timer_period, due, owed_gap = UINT64_MAX;
+	bool is_sent;
+
+	due = elapsed_ns(lapic, now) / period - lapic->timer_counted;
+	is_sent = tick_take(&lapic->timer_debt, due,
+			    lapic_is_requested(lapic, (uint8_t)lapic->timer_lvt),
+			    tick_limit(period, NSEC_PER_SEC));
+	if (is_sent && lapic->timer_debt.owed)
+		owed_gap = tick_gap(period, NSEC_PER_SEC);
+	arm_next(lapic, now, owed_gap);
+	if (is_sent)
+		lapic_fire(lapic, lapic->timer_lvt);
+}
+
+void lapic_timer_hurry(struct lapic *lapic)
+{
+	if (lapic->timer_debt.owed)
+		periodic_expire(lapic, platform_now(lapic->platform));
+}
+
 static void timer_expire(void *owner, uint64_t now)
 {
 	struct lapic *lapic = owner;
 
 	lapic->timer_deadline = 0;
-	if (has_mode(lapic, TIMER_PERIODIC))
-		arm_next(lapic, now);
-	else
-		lapic->timer_period = 0;
+	if (has_mode(lapic, TIMER_PERIODIC) && lapic->timer_period) {
+		periodic_expire(lapic, now);
+		return;
+	}
+	lapic->timer_period = 0;
 	lapic_fire(lapic, lapic->timer_lvt);
 }
 
@@ -169,14 +205,14 @@ void lapic_timer_set_lvt(struct lapic *lapic, uint32_t lvt)
 	lapic->timer_lvt = lvt;
 	if (lvt_mode(old) == lvt_mode(lvt)) {
 		if ((old ^ lvt) & LVT_MASKED)
-			arm_next(lapic, now);
+			arm_next(lapic, now, UINT64_MAX);
 	} else if (lvt_mode(old) >= TIMER_DEADLINE || lvt_mode(lvt) >= TIMER_DEADLINE) {
 		/* 'Transitioning between TSC-deadline mode and other timer modes also disarms the
 		 * timer.' */
 		stop(lapic);
 	} else {
 		run_from(lapic, count, now);
-		arm_next(lapic, now);
+		arm_next(lapic, now, UINT64_MAX);
 	}
 }
 
@@ -193,7 +229,7 @@ void lapic_timer_set_initial(struct lapic *lapic, uint32_t count)
 	catch_up(lapic, now);
 	set_initial(lapic, count);
 	run_from(lapic, count, now); /* 0 stops it */
-	arm_next(lapic, now);
+	arm_next(lapic, now, UINT64_MAX);
 }
 
 void lapic_timer_set_divide(struct lapic *lapic, uint32_t tdcr)
@@ -207,7 +243,7 @@ void lapic_timer_set_divide(struct lapic *lapic, uint32_t tdcr)
 	lapic_put(lapic, LAPIC_TDCR, tdcr);
 	if (lapic->timer_period) {
 		run_from(lapic, count, now);
-		arm_next(lapic, now);
+		arm_next(lapic, now, UINT64_MAX);
 	}
 }
 

@@ -137,6 +137,15 @@ void pic_set_irq(struct pic *pic, uint32_t irq, bool level)
 	pic_update(pic);
 }
 
+bool pic_is_edge_waiting(const struct pic *pic, uint32_t irq)
+{
+	const struct pic_chip *chip = &pic->chip[irq / 8 & 1];
+	uint8_t bit = (uint8_t)BIT(irq % 8);
+
+	return (chip->irr & bit) && !((chip->imr | chip->elcr) & bit) &&
+	       (irq < 8 || !(pic->chip[0].imr & BIT(CASCADE)));
+}
+
 static void chip_icw1(struct pic_chip *chip, uint8_t value)
 {
 	/* 'The edge sense circuit is reset': requests of edge inputs are forgotten, and a line that

@@ -44,6 +44,9 @@ void pic_write(struct pic *pic, uint16_t port, uint8_t value);
 /* The level of input 0-15; 2 is the cascade and has no line. */
 void pic_set_irq(struct pic *pic, uint32_t irq, bool level);
 
+/* Does an edge at this input wait for its acknowledge, unmasked? */
+bool pic_is_edge_waiting(const struct pic *pic, uint32_t irq);
+
 /* INT: is there something to acknowledge? */
 static inline bool pic_is_pending(const struct pic *pic)
 {

@@ -38,21 +38,33 @@ static void pit_set_irq(struct pit *pit, bool level)
 	irq_line_set(&pit->irq, level);
 }
 
-/* Delivers the edge that is due, if one is. The line was low shortly before. */
-static void pit_deliver(struct pit *pit, int64_t t)
+/* Delivers what is due, or owed: one edge. The line was low shortly before. True when it was. */
+static bool pit_deliver(struct pit *pit, int64_t t)
 {
-	if (t < pit->edge_at)
-		return;
-	pit->edge_at = PIT_NEVER;
+	uint32_t period = pit_channel_period(&pit->channel[0], t);
+	uint64_t due = 0;
+
+	if (t >= pit->edge_at) {
+		due = 1 + (period ? (uint64_t)(t - pit->edge_at) / period : 0);
+		pit->edge_at = PIT_NEVER;
+	}
+	if (!tick_take(&pit->debt, due, period && irq_line_is_pending(&pit->irq),
+		       period ? tick_limit(period, PIT_HZ) : 0))
+		return false;
 	pit_set_irq(pit, false);
 	pit_set_irq(pit, true);
+	return true;
 }
 
-static void pit_arm(struct pit *pit, int64_t t)
+/* `next_owed` is when an owed edge may come. */
+static void pit_arm(struct pit *pit, int64_t t, int64_t next_owed)
 {
+	int64_t next;
+
 	pit->edge_at = pit_channel_next_edge(&pit->channel[0], t);
-	if (pit->edge_at != PIT_NEVER)
-		platform_timer_arm(pit->platform, &pit->timer, pit_ticks_to_tsc(pit, pit->edge_at));
+	next = MIN(pit->edge_at, next_owed);
+	if (next != PIT_NEVER)
+		platform_timer_arm(pit->platform, &pit->timer, pit_ticks_to_tsc(pit, next));
 	else if (pit->timer.is_armed)
 		platform_timer_cancel(pit->platform, &pit->timer);
 }
@@ -60,10 +72,17 @@ static void pit_arm(struct pit *pit, int64_t t)
 static void pit_expire(void *owner, uint64_t now)
 {
 	struct pit *pit = owner;
-	int64_t t = pit_ticks(pit, now);
+	int64_t t = pit_ticks(pit, now), next_owed = PIT_NEVER;
 
-	pit_deliver(pit, t);
-	pit_arm(pit, t);
+	if (pit_deliver(pit, t) && pit->debt.owed)
+		next_owed = t + (int64_t)tick_gap(pit_channel_period(&pit->channel[0], t), PIT_HZ);
+	pit_arm(pit, t, next_owed);
+}
+
+void pit_hurry(struct pit *pit)
+{
+	if (pit->debt.owed)
+		pit_expire(pit, platform_now(pit->platform));
 }
 
 /* Channel 0 was written. Mode 0 holds the line low until its count ends; otherwise OUT is high but
@@ -72,8 +91,9 @@ static void pit_channel0_changed(struct pit *pit, int64_t t)
 {
 	struct pit_channel *ch = &pit->channel[0];
 
+	pit->debt.owed = 0;
 	pit_set_irq(pit, pit_channel_mode(ch) || pit_channel_out(ch, t));
-	pit_arm(pit, t);
+	pit_arm(pit, t, PIT_NEVER);
 }
 
 static void pit_read_back(struct pit *pit, uint8_t command, int64_t t)
@@ -129,7 +149,8 @@ void pit_write(struct pit *pit, uint16_t port, uint8_t value)
 {
 	int64_t t = pit_ticks(pit, platform_now(pit->platform));
 
-	pit_deliver(pit, t);
+	if (t >= pit->edge_at)
+		pit_deliver(pit, t);
 	switch (port) {
 	case 0x61:
 		pit->port61 = value & PORT61_WRITABLE;

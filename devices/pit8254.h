@@ -9,6 +9,7 @@
 #include "devices/bus.h"
 #include "devices/irq.h"
 #include "devices/platform.h"
+#include "devices/tick.h"
 
 #define PIT_HZ       1193182
 #define PIT_EDGE_GAP 119 /* PIT ticks: 100 microseconds */
@@ -43,8 +44,9 @@ struct pit {
 	struct irq_line irq;       /* (i) OUT of channel 0: IRQ 0 */
 	bool irq_level;
 	struct pit_channel channel[PIT_CHANNELS];
-	uint8_t port61;  /* bits 3-0 as written */
-	int64_t edge_at; /* channel 0's next rising edge; PIT_NEVER */
+	uint8_t port61;        /* bits 3-0 as written */
+	int64_t edge_at;       /* channel 0's next rising edge; PIT_NEVER */
+	struct tick_debt debt; /* edges of a periodic mode that the guest has not had */
 	struct platform_timer timer;
 };
 
@@ -53,6 +55,9 @@ void pit_init(struct pit *pit, struct platform *platform, struct irq_line irq);
 
 /* Ports 0x40-0x43 and 0x61. As bus_add. */
 int __must_check pit_attach(struct pit *pit, struct bus *ports);
+
+/* An owed edge, if there is one, comes now. */
+void pit_hurry(struct pit *pit);
 
 uint8_t pit_read(struct pit *pit, uint16_t port);
 void pit_write(struct pit *pit, uint16_t port, uint8_t value);

@@ -182,6 +182,15 @@ int64_t pit_channel_next_edge(struct pit_channel *ch, int64_t t)
 	return t < ch->start ? ch->start + period : t + period - (t - ch->start) % period;
 }
 
+uint32_t pit_channel_period(struct pit_channel *ch, int64_t t)
+{
+	pit_channel_sync(ch, t);
+	if (!ch->is_loaded || !channel_is_periodic(ch) || ch->reload_at != PIT_NEVER ||
+	    ch->loaded < PIT_EDGE_GAP)
+		return 0;
+	return ch->loaded;
+}
+
 void pit_channel_set_gate(struct pit_channel *ch, bool gate, int64_t t)
 {
 	pit_channel_sync(ch, t);

@@ -29,6 +29,10 @@ bool pit_channel_out(struct pit_channel *ch, int64_t t);
 /* When OUT rises next, after t, as the count stands; PIT_NEVER. With the gate high. */
 int64_t pit_channel_next_edge(struct pit_channel *ch, int64_t t);
 
+/* Modes 2 and 3: how far apart those edges are while nothing changes; 0 otherwise, and when they
+ * are nearer than PIT_EDGE_GAP. */
+uint32_t pit_channel_period(struct pit_channel *ch, int64_t t);
+
 /* Mode 0-5 (6 and 7 are 2 and 3). */
 unsigned pit_channel_mode(const struct pit_channel *ch);
 

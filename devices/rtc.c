@@ -186,6 +186,16 @@ static uint32_t rtc_period(const struct rtc *rtc)
 	return BIT((rs <= 2 ? rs + 7 : rs) - 1);
 }
 
+/* `due` periods have gone by. Where the guest wants interrupts of them, those that found PF still
+ * set are owed; rtc_expire asks with 0 for one. */
+static void rtc_tick(struct rtc *rtc, uint64_t due)
+{
+	uint32_t limit = rtc->cmos[REG_B] & C_PF ? tick_limit(rtc_period(rtc), TICK_HZ) : 0;
+
+	if (tick_take(&rtc->debt, due, rtc->cmos[REG_C] & C_PF, limit))
+		rtc->cmos[REG_C] |= C_PF;
+}
+
 /* Sets the flags of what has happened since the last look. */
 static void rtc_sync(struct rtc *rtc, uint64_t now)
 {
@@ -193,7 +203,7 @@ static void rtc_sync(struct rtc *rtc, uint64_t now)
 	uint32_t period = rtc_period(rtc), nanos;
 
 	if (period && tick / period != rtc->seen_tick / period)
-		rtc->cmos[REG_C] |= C_PF;
+		rtc_tick(rtc, tick / period - rtc->seen_tick / period);
 	rtc->seen_tick = tick;
 
 	if (rtc_is_running(rtc)) {
@@ -219,6 +229,9 @@ static uint64_t rtc_next_event(const struct rtc *rtc, uint64_t now)
 
 	if ((enabled & C_PF) && period)
 		next = mul_div_u64((rtc->seen_tick / period + 1) * period, tsc->hz, TICK_HZ) + 1;
+	if (rtc->debt.owed)
+		next = MIN(next,
+			   now + 1 + mul_div_u64(tick_gap(period, TICK_HZ), tsc->hz, TICK_HZ));
 	if (!rtc_is_running(rtc))
 		return next;
 	second = rtc_second(rtc, now, &nanos);
@@ -259,7 +272,14 @@ static void rtc_expire(void *owner, uint64_t now)
 	struct rtc *rtc = owner;
 
 	rtc_sync(rtc, now);
+	rtc_tick(rtc, 0);
 	rtc_update(rtc, now);
+}
+
+void rtc_hurry(struct rtc *rtc)
+{
+	if (rtc->debt.owed)
+		rtc_expire(rtc, platform_now(rtc->platform));
 }
 
 static bool rtc_is_time(uint8_t index)
@@ -283,6 +303,7 @@ static void rtc_write_control(struct rtc *rtc, uint8_t index, uint8_t value, uin
 	else if (value & B_SET)
 		value &= (uint8_t)~B_UIE; /* 'the SET bit going high clears the UIE bit' */
 	rtc->cmos[index] = value;
+	rtc->debt.owed = 0;
 	if (rtc_has_divider(rtc) && !had_divider) {
 		/* 'The first update cycle begins one-half second later.' */
 		rtc->phase = (uint32_t)((rtc->phase + NSEC_PER_SEC + NSEC_PER_SEC / 2 - nanos) %

@@ -8,6 +8,7 @@
 #include "devices/bus.h"
 #include "devices/irq.h"
 #include "devices/platform.h"
+#include "devices/tick.h"
 
 #define RTC_CMOS_SIZE 128
 
@@ -15,6 +16,7 @@ struct rtc {
 	struct platform *platform; /* (i) */
 	struct irq_line irq;       /* (i) IRQ 8 */
 	bool irq_level;
+	struct tick_debt debt; /* periodic interrupts that the guest has not had */
 	struct platform_timer timer;
 
 	uint8_t index;               /* port 0x70, bits 6-0 */
@@ -39,6 +41,9 @@ void rtc_set_memory(struct rtc *rtc, uint64_t low_end, uint64_t high_end);
 
 /* Ports 0x70 and 0x71. As bus_add. */
 int __must_check rtc_attach(struct rtc *rtc, struct bus *ports);
+
+/* An owed periodic interrupt, if there is one, comes now. */
+void rtc_hurry(struct rtc *rtc);
 
 uint8_t rtc_read(struct rtc *rtc, uint16_t port);
 void rtc_write(struct rtc *rtc, uint16_t port, uint8_t value);

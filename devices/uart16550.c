@@ -148,7 +148,7 @@ static void uart_transmit(struct uart *uart, uint8_t byte)
 	if (uart->mcr & UART_MCR_LOOP)
 		uart_push(uart, byte, 0);
 	else
-		uart->platform->ops->console(uart->platform->ctx, byte);
+		uart->send(uart->platform->ctx, byte);
 	uart->is_thre_pending = true;
 	uart_update(uart);
 }
@@ -337,6 +337,7 @@ void uart_init(struct uart *uart, struct platform *platform, struct irq_line irq
 	memset(uart, 0, sizeof(*uart));
 	uart->platform = platform;
 	uart->irq = irq;
+	uart->send = platform->ops->console;
 	uart->msr = UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD;
 	uart->dll = 1; /* undefined after reset: the fastest */
 	platform_timer_init(&uart->timeout, TIMER_VM_WIDE, uart, uart_timeout_expire);

@@ -13,9 +13,10 @@
 #define UART_FIFO_SIZE 16
 
 struct uart {
-	struct platform *platform; /* (i) */
-	struct irq_line irq;       /* (i) */
-	bool irq_level;            /* what `irq` was last told */
+	struct platform *platform;             /* (i) */
+	struct irq_line irq;                   /* (i) */
+	void (*send)(void *ctx, uint8_t byte); /* (i) the platform's console, unless changed */
+	bool irq_level;                        /* what `irq` was last told */
 
 	uint8_t ier, fcr, lcr, mcr, msr, scr, dll, dlm;
 	uint8_t lsr_errors;      /* OE, PE, FE, BI: latched until LSR is read */

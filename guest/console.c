@@ -11,8 +11,8 @@ void guest_console_flush(struct guest_console *console, const char *name)
 
 	if (!console->len)
 		return;
-	len = fmt_snprintf(text, sizeof(text), "%s| %.*s\n", name, (int)console->len,
-			   console->line);
+	len = fmt_snprintf(text, sizeof(text), "%s| %s%.*s\n", name,
+			   console->tag ? console->tag : "", (int)console->len, console->line);
 	console->len = 0;
 	log_raw(text, (size_t)len);
 }

@@ -8,6 +8,7 @@
 #define GUEST_LINE_MAX 256
 
 struct guest_console {
+	const char *tag; /* (i) behind the VM's name, for a second one; NULL: none */
 	uint32_t len;
 	bool is_cut; /* a full line has gone out, and its '\n' has not come yet */
 	char line[GUEST_LINE_MAX];

@@ -5,6 +5,8 @@
 #include "devices/acpi_pm.h"
 #include "devices/bus.h"
 #include "devices/debug_exit.h"
+#include "devices/fw_cfg.h"
+#include "devices/hpet.h"
 #include "devices/i8042.h"
 #include "devices/ioapic.h"
 #include "devices/lapic.h"
@@ -21,7 +23,10 @@ struct guest_devices {
 	struct pic pic;
 	struct pit pit;
 	struct rtc rtc;
-	struct uart uart;
+	struct hpet hpet;
+	bool is_legacy_replaced; /* IRQ 0 and 8 are the HPET's */
+	struct uart uart, uart2;
+	struct fw_cfg fw_cfg;
 	struct acpi_pm pm;
 	struct i8042 i8042;
 	struct sysctl sysctl;

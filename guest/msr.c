@@ -3,6 +3,7 @@
 
 #include "cpu/msr.h"
 #include "guest/kvm.h"
+#include "guest/mtrr.h"
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 #include "lib/checked.h"
@@ -17,12 +18,7 @@
 
 #define CPUID_1_ECX_TSC_DEADLINE BIT(24)
 
-#define MTRR_FIXED_COUNT    11
-#define MTRR_VARIABLE_COUNT 8
-#define MTRR_DEF_TYPE_INDEX (VCPU_MTRR_COUNT - 1)
-#define X2APIC_MSRS         0x800
-#define MTRRCAP_FIX         BIT_ULL(8)
-#define MTRRCAP_WC          BIT_ULL(10)
+#define X2APIC_MSRS 0x800
 
 struct msr_row {
 	uint32_t first, last;
@@ -84,6 +80,23 @@ static int read_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return 0;
 }
 
+/* A deadline of the vCPU's own TSC in VM TSC ticks. One that has passed stays in the past, also
+ * when the VM's TSC was never there, and one that the VM's TSC never reaches is never: neither may
+ * become the 0 that disarms, nor a time of the other kind. */
+static uint64_t deadline_to_vm(const struct vcpu *vcpu, uint64_t deadline)
+{
+	uint64_t now, when;
+
+	if (likely(!vcpu->tsc_adjust) || !deadline)
+		return deadline;
+	now = vcpu_tsc(vcpu);
+	if (deadline <= now)
+		return 1;
+	if (!checked_add(now - vcpu->tsc_adjust, deadline - now, &when))
+		return DEADLINE_NEVER;
+	return when;
+}
+
 /* A guest write moves this vCPU's own TSC. */
 static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
@@ -92,6 +105,10 @@ static int write_tsc(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 			 __ATOMIC_RELAXED);
 	vcpu_arch_set_tsc_offset(vcpu, vcpu->vm->tsc_offset + vcpu->tsc_adjust);
 	kvm_tsc_moved(vcpu);
+	/* 'APIC Timer': the deadline is compared with the TSC as software sees it, so an armed one
+	 * comes earlier or later now. */
+	if (lapic_tsc_deadline_read(&vcpu->lapic))
+		lapic_tsc_deadline_write(&vcpu->lapic, deadline_to_vm(vcpu, vcpu->tsc_deadline));
 	return 0;
 }
 
@@ -132,30 +149,13 @@ static int write_x2apic(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	return lapic_msr_write(&vcpu->lapic, msr, value);
 }
 
-/* A deadline of the vCPU's own TSC in VM TSC ticks. One that has passed stays in the past, also
- * when the VM's TSC was never there, and one that the VM's TSC never reaches is never: neither may
- * become the 0 that disarms, nor a time of the other kind. */
-static uint64_t deadline_to_vm(const struct vcpu *vcpu, uint64_t deadline)
-{
-	uint64_t now, when;
-
-	if (likely(!vcpu->tsc_adjust) || !deadline)
-		return deadline;
-	now = vcpu_tsc(vcpu);
-	if (deadline <= now)
-		return 1;
-	if (!checked_add(now - vcpu->tsc_adjust, deadline - now, &when))
-		return DEADLINE_NEVER;
-	return when;
-}
-
 /* IA32_TSC_DEADLINE is in the vCPU's own TSC. */
 static int read_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	uint64_t when = lapic_tsc_deadline_read(&vcpu->lapic);
 
 	(void)msr;
-	*value = when ? when + vcpu->tsc_adjust : 0;
+	*value = when ? vcpu->tsc_deadline : 0;
 	return vcpu->cpuid.basic[1].ecx & CPUID_1_ECX_TSC_DEADLINE ? 0 : -EPERM;
 }
 
@@ -164,6 +164,7 @@ static int write_tsc_deadline(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	(void)msr;
 	if (!(vcpu->cpuid.basic[1].ecx & CPUID_1_ECX_TSC_DEADLINE))
 		return -EPERM;
+	vcpu->tsc_deadline = value;
 	lapic_tsc_deadline_write(&vcpu->lapic, deadline_to_vm(vcpu, value));
 	return 0;
 }
@@ -195,68 +196,12 @@ static int read_bios_sign_id(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 	return 0;
 }
 
-static int read_mtrrcap(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	(void)vcpu;
-	(void)msr;
-	*value = MTRR_VARIABLE_COUNT | MTRRCAP_FIX | MTRRCAP_WC;
-	return 0;
-}
-
-/* The place of an MTRR in vcpu->mtrr: 11 fixed ones, 8 pairs, the default type. */
-static unsigned mtrr_index(uint32_t msr)
-{
-	if (msr >= 0x200 && msr <= 0x20f)
-		return MTRR_FIXED_COUNT + (msr - 0x200);
-	if (msr == MSR_IA32_MTRR_DEF_TYPE)
-		return MTRR_DEF_TYPE_INDEX;
-	if (msr == 0x250)
-		return 0;
-	if (msr == 0x258 || msr == 0x259)
-		return 1 + (msr - 0x258);
-	return 3 + (msr - 0x268);
-}
-
-static bool is_memory_type(uint64_t type)
-{
-	return type == 0 || type == 1 || type == 4 || type == 5 || type == 6;
-}
-
-static int read_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
-{
-	*value = vcpu->mtrr[mtrr_index(msr)];
-	return 0;
-}
-
-/* Reserved bits give #GP; the types have no effect, since the guest's RAM is write-back by EPT. */
-static int write_mtrr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	unsigned maxphyaddr = vcpu->cpuid.ext[8].eax & 0xff;
-	uint64_t above = ~(BIT_ULL(maxphyaddr) - 1);
-
-	if (msr == MSR_IA32_MTRR_DEF_TYPE) {
-		if ((value & ~0xcffull) || !is_memory_type(value & 0xff))
-			return -EPERM;
-	} else if (msr >= 0x200 && msr <= 0x20f) {
-		if (value & above)
-			return -EPERM;
-		if (msr & 1 ? value & 0x7ff : (value & 0xf00) || !is_memory_type(value & 0xff))
-			return -EPERM;
-	} else {
-		for (unsigned i = 0; i < 8; i++)
-			if (!is_memory_type(value >> (8 * i) & 0xff))
-				return -EPERM;
-	}
-	vcpu->mtrr[mtrr_index(msr)] = value;
-	return 0;
-}
-
 static int write_pat(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	for (unsigned i = 0; i < 8; i++) {
 		uint8_t type = value >> (8 * i) & 0xff;
 
-		if (!is_memory_type(type) && type != 7)
+		if (!mtrr_is_type(type) && type != 7)
 			return -EPERM;
 	}
 	return write_arch(vcpu, msr, value);
@@ -336,7 +281,7 @@ static const struct msr_row rows[] = {
 	ROW(0x02a, read_zero, write_ignored), /* EBL_CR_POWERON */
 	ROW(0x079, NULL, write_ignored),      /* IA32_BIOS_UPDT_TRIG */
 	ROW(MSR_IA32_BIOS_SIGN_ID, read_bios_sign_id, write_ignored),
-	ROW(MSR_IA32_MTRRCAP, read_mtrrcap, NULL),
+	ROW(MSR_IA32_MTRRCAP, mtrr_read_cap, NULL),
 	ARCH(MSR_IA32_SYSENTER_CS, write_arch_32bit, VCPU_SYSENTER_CS),
 	ARCH(MSR_IA32_SYSENTER_ESP, write_arch_canonical, VCPU_SYSENTER_ESP),
 	ARCH(MSR_IA32_SYSENTER_EIP, write_arch_canonical, VCPU_SYSENTER_EIP),
@@ -344,12 +289,12 @@ static const struct msr_row rows[] = {
 	ROW(MSR_IA32_MCG_STATUS, read_zero, write_mcg_status),
 	ROW(MSR_IA32_MISC_ENABLE, read_misc_enable, write_misc_enable),
 	ARCH(MSR_IA32_DEBUGCTL, write_debugctl, VCPU_DEBUGCTL),
-	RANGE(0x200, 0x20f, read_mtrr, write_mtrr),
-	ROW(0x250, read_mtrr, write_mtrr),
-	RANGE(0x258, 0x259, read_mtrr, write_mtrr),
-	RANGE(0x268, 0x26f, read_mtrr, write_mtrr),
+	RANGE(0x200, 0x20f, mtrr_read, mtrr_write),
+	ROW(0x250, mtrr_read, mtrr_write),
+	RANGE(0x258, 0x259, mtrr_read, mtrr_write),
+	RANGE(0x268, 0x26f, mtrr_read, mtrr_write),
 	ARCH(MSR_IA32_PAT, write_pat, VCPU_PAT),
-	ROW(MSR_IA32_MTRR_DEF_TYPE, read_mtrr, write_mtrr),
+	ROW(MSR_IA32_MTRR_DEF_TYPE, mtrr_read, mtrr_write),
 	ROW(MSR_IA32_TSC_DEADLINE, read_tsc_deadline, write_tsc_deadline),
 	RANGE(X2APIC_MSRS, X2APIC_MSRS + 0xff, read_x2apic, write_x2apic),
 	RANGE(0x4b564d00, 0x4b564dff, kvm_msr_read, kvm_msr_write),

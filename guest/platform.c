@@ -22,10 +22,11 @@ static uint64_t platform_now_op(void *ctx)
 /* VM-wide timers: one sched_timer stands for the nearest. */
 static void arm_vm_timer(struct vm *vm)
 {
-	uint64_t next = deadline_next(&vm->timers);
+	uint64_t next = deadline_next(&vm->timers), host = next - vm->tsc_offset;
 
-	if (next != DEADLINE_NEVER)
-		sched_timer_arm(&vm->timer, next - vm->tsc_offset);
+	/* The host's TSC is ahead of the VM's. A guest can name a time that it never reaches. */
+	if (next != DEADLINE_NEVER && host >= next)
+		sched_timer_arm(&vm->timer, host);
 	else
 		sched_timer_cancel(&vm->timer);
 	/* The vCPU that runs here may have to leave the guest earlier now. */
@@ -121,6 +122,14 @@ static void console_op(void *ctx, uint8_t byte)
 	guest_console_put(&vm->console, vm->name, byte);
 }
 
+/* COM2's lines are told from COM1's; it has no input. */
+static void console2_send(void *ctx, uint8_t byte)
+{
+	struct vm *vm = ctx;
+
+	guest_console_put(&vm->console2, vm->name, byte);
+}
+
 static void end_op(void *ctx, enum vm_end how, uint32_t value)
 {
 	struct vm *vm = ctx;
@@ -197,9 +206,73 @@ static void isa_line(void *ctx, uint32_t irq, bool level)
 	ioapic_set_pin(&vm->dev.ioapic, irq == 0 ? 2 : irq, level);
 }
 
+static bool isa_is_pending(void *ctx, uint32_t irq)
+{
+	struct vm *vm = ctx;
+
+	if (pic_is_edge_waiting(&vm->dev.pic, irq) && vm->vcpu[0] &&
+	    lapic_is_extint_open(&vm->vcpu[0]->lapic))
+		return true;
+	return ioapic_is_edge_waiting(&vm->dev.ioapic, irq == 0 ? 2 : irq);
+}
+
 static struct irq_line isa_irq(struct vm *vm, uint32_t irq)
 {
-	return (struct irq_line){.set = isa_line, .ctx = vm, .pin = irq};
+	return (struct irq_line){
+		.set = isa_line, .ctx = vm, .pin = irq, .is_pending = isa_is_pending};
+}
+
+/* The 8254's and the RTC's lines, cut while the HPET has them. */
+static void replaceable_line(void *ctx, uint32_t irq, bool level)
+{
+	struct vm *vm = ctx;
+
+	if (!vm->dev.is_legacy_replaced)
+		isa_line(vm, irq, level);
+}
+
+static struct irq_line replaceable_irq(struct vm *vm, uint32_t irq)
+{
+	struct irq_line line = isa_irq(vm, irq);
+
+	line.set = replaceable_line;
+	return line;
+}
+
+static void replace_legacy(void *ctx, uint32_t pin, bool is_replaced)
+{
+	struct vm *vm = ctx;
+
+	(void)pin;
+	vm->dev.is_legacy_replaced = is_replaced;
+	isa_line(vm, 0, false); /* each of the 8254's edges comes with its own low phase */
+	isa_line(vm, 8, !is_replaced && vm->dev.rtc.irq_level);
+}
+
+/* Lines that only the IOAPIC has. */
+static void ioapic_line(void *ctx, uint32_t pin, bool level)
+{
+	ioapic_set_pin(&((struct vm *)ctx)->dev.ioapic, pin, level);
+}
+
+static bool ioapic_is_pending(void *ctx, uint32_t pin)
+{
+	return ioapic_is_edge_waiting(&((struct vm *)ctx)->dev.ioapic, pin);
+}
+
+static void init_timers(struct vm *vm)
+{
+	struct guest_devices *dev = &vm->dev;
+
+	pit_init(&dev->pit, &vm->platform, replaceable_irq(vm, 0));
+	rtc_init(&dev->rtc, &vm->platform, replaceable_irq(vm, 8));
+	rtc_set_memory(&dev->rtc, vm->low_end, vm->high_end);
+	hpet_init(&dev->hpet, &vm->platform);
+	dev->hpet.route =
+		(struct irq_line){.set = ioapic_line, .ctx = vm, .is_pending = ioapic_is_pending};
+	dev->hpet.legacy[0] = isa_irq(vm, 0);
+	dev->hpet.legacy[1] = isa_irq(vm, 8);
+	dev->hpet.legacy_select = (struct irq_line){.set = replace_legacy, .ctx = vm};
 }
 
 /* The local APIC's EOI of a level-triggered vector. */
@@ -236,17 +309,21 @@ int platform_init(struct vm *vm)
 	};
 	ioapic_init(&dev->ioapic, &dev->apic_bus);
 	pic_init(&dev->pic, (struct irq_line){.set = pic_output, .ctx = vm});
-	pit_init(&dev->pit, &vm->platform, isa_irq(vm, 0));
-	rtc_init(&dev->rtc, &vm->platform, isa_irq(vm, 8));
-	rtc_set_memory(&dev->rtc, vm->low_end, vm->high_end);
+	init_timers(vm);
 	uart_init(&dev->uart, &vm->platform, isa_irq(vm, 4));
+	uart_init(&dev->uart2, &vm->platform, isa_irq(vm, 3));
+	dev->uart2.send = console2_send;
+	vm->console2.tag = "[com2] ";
+	fw_cfg_init(&dev->fw_cfg, &vm->platform, vm->params.mem, (uint16_t)vm->params.vcpus);
 	acpi_pm_init(&dev->pm, &vm->platform, isa_irq(vm, 9));
 	i8042_init(&dev->i8042, &vm->platform, isa_irq(vm, 1), isa_irq(vm, 12));
 	sysctl_init(&dev->sysctl, &vm->platform);
 	debug_exit_init(&dev->debug_exit, &vm->platform);
-	if (bus_add(&dev->mmio, &ioapic) || pic_attach(&dev->pic, &dev->ports) ||
-	    pit_attach(&dev->pit, &dev->ports) || rtc_attach(&dev->rtc, &dev->ports) ||
-	    uart_attach(&dev->uart, &dev->ports, 0x3f8) ||
+	if (bus_add(&dev->mmio, &ioapic) || hpet_attach(&dev->hpet, &dev->mmio) ||
+	    pic_attach(&dev->pic, &dev->ports) || pit_attach(&dev->pit, &dev->ports) ||
+	    rtc_attach(&dev->rtc, &dev->ports) || uart_attach(&dev->uart, &dev->ports, 0x3f8) ||
+	    uart_attach(&dev->uart2, &dev->ports, 0x2f8) ||
+	    fw_cfg_attach(&dev->fw_cfg, &dev->ports) ||
 	    acpi_pm_attach(&dev->pm, &dev->ports, PM_BASE) ||
 	    i8042_attach(&dev->i8042, &dev->ports) || sysctl_attach(&dev->sysctl, &dev->ports) ||
 	    debug_exit_attach(&dev->debug_exit, &dev->ports))
@@ -299,6 +376,22 @@ int platform_take_interrupt(struct vcpu *vcpu)
 		return platform_take_extint(vcpu);
 	lapic_accept(&vcpu->lapic, (uint8_t)vector);
 	return vector;
+}
+
+void platform_hurry_ticks(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	struct guest_devices *dev = &vm->dev;
+
+	lapic_timer_hurry(&vcpu->lapic);
+	if (likely(!tick_is_owed(&dev->pit.debt) && !tick_is_owed(&dev->rtc.debt) &&
+		   !hpet_is_tick_owed(&dev->hpet)))
+		return;
+	spin_lock(&vm->lock);
+	pit_hurry(&dev->pit);
+	rtc_hurry(&dev->rtc);
+	hpet_hurry(&dev->hpet);
+	spin_unlock(&vm->lock);
 }
 
 bool platform_has_nmi_source(struct vm *vm)

@@ -24,6 +24,10 @@ int platform_take_extint(struct vcpu *vcpu);
  * VM's lock for the 8259s. */
 int platform_take_interrupt(struct vcpu *vcpu);
 
+/* The vCPU halts and could take an interrupt: ticks that are owed to the guest come now. Owner
+ * pCPU; takes the VM's lock only when there are some. */
+void platform_hurry_ticks(struct vcpu *vcpu);
+
 /* Can a device still send this VM an NMI? Takes the VM's lock. */
 bool platform_has_nmi_source(struct vm *vm);
 

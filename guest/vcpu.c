@@ -3,6 +3,7 @@
 
 #include "cpu/insn.h"
 #include "guest/kvm.h"
+#include "guest/mtrr.h"
 #include "guest/platform.h"
 #include "guest/vcpu_arch.h"
 
@@ -79,6 +80,8 @@ bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open)
 	vcpu->is_interrupt_open = is_interrupt_open;
 	__atomic_store_n(&vcpu->activity, VCPU_HALTED, __ATOMIC_SEQ_CST);
 	vcpu_run_timers(vcpu, vcpu->halt_start);
+	if (is_interrupt_open)
+		platform_hurry_ticks(vcpu);
 	if (vcpu_has_wake_event(vcpu)) {
 		leave_halt(vcpu);
 		return true;
@@ -173,8 +176,7 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init)
 	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
 	kvm_reset(vcpu);
 	vcpu->misc_enable = 1; /* fast strings */
-	/* 'Memory Type Range Registers': off at reset; firmware would have set write-back. */
-	vcpu->mtrr[VCPU_MTRR_COUNT - 1] = 0xc06;
+	mtrr_reset(vcpu);
 }
 
 void vcpu_moved(struct vcpu *vcpu)

@@ -74,6 +74,7 @@ struct vcpu {
 	/* (o) MSRs that live in software */
 	uint64_t kvm_system_time, kvm_wall_clock, kvm_poll_control, kvm_steal_time, kvm_pv_eoi;
 	uint64_t misc_enable;
+	uint64_t tsc_deadline; /* IA32_TSC_DEADLINE as last written: in its own TSC */
 	uint64_t mtrr[VCPU_MTRR_COUNT];
 	uint64_t xcr0;
 

@@ -58,7 +58,7 @@ struct vm {
 	struct guest_devices dev;                   /* (l), but local APICs and what is (i) */
 	struct deadline_heap timers;                /* (l) VM-wide platform timers; VM TSC ticks */
 	struct sched_timer timer;                   /* armed for the nearest of them */
-	struct guest_console console;               /* (l) */
+	struct guest_console console, console2;     /* (l) COM1's, COM2's */
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */
 	uint32_t notes;                             /* (l) */
 	uint32_t unknown_msrs;                      /* (a) relaxed */

@@ -1,6 +1,7 @@
 /* The guest's ACPI tables: what they say is what devices/ answers. */
 #include "loader/acpi.h"
 #include "devices/acpi_pm.h"
+#include "devices/hpet.h"
 #include "lib/checked.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -49,6 +50,38 @@ static const uint8_t dsdt_aml[] = {
 	0xf8, 0x03, 0x01, 0x08,		/* maximum 0x3f8, alignment 1, 8 ports */
 	0x22, 0x10, 0x00,		/* IRQ: the mask of IRQ 4 */
 	0x79, 0x00,			/* end tag, no checksum */
+};
+
+/* The same for COM2, with UID 2 in a byte. */
+static const uint8_t dsdt_com2[] = {
+	0x10, 0x34, '\\', '_', 'S', 'B', '_',
+	0x5b, 0x82, 0x2c, 'C', 'O', 'M', '2',
+	0x08, '_', 'H', 'I', 'D',
+	0x0c, 0x41, 0xd0, 0x05, 0x01,
+	0x08, '_', 'U', 'I', 'D', 0x0a, 0x02,
+	0x08, '_', 'C', 'R', 'S',
+	0x11, 0x10, 0x0a, 0x0d,
+	0x47, 0x01, 0xf8, 0x02, 0xf8, 0x02, 0x01, 0x08,
+	0x22, 0x08, 0x00,
+	0x79, 0x00,
+};
+
+/* And fw_cfg:
+ *
+ *       Device (FWCF) {
+ *           Name (_HID, "QEMU0002")
+ *           Name (_CRS, ResourceTemplate () {IO (Decode16, 0x510, 0x510, 1, 12)})
+ *       }
+ */
+static const uint8_t dsdt_fw_cfg[] = {
+	0x10, 0x2f, '\\', '_', 'S', 'B', '_',
+	0x5b, 0x82, 0x27, 'F', 'W', 'C', 'F',
+	0x08, '_', 'H', 'I', 'D',
+	0x0d, 'Q', 'E', 'M', 'U', '0', '0', '0', '2', 0x00,
+	0x08, '_', 'C', 'R', 'S',
+	0x11, 0x0d, 0x0a, 0x0a,
+	0x47, 0x01, 0x10, 0x05, 0x10, 0x05, 0x01, 0x0c,
+	0x79, 0x00,
 };
 /* clang-format on */
 
@@ -117,6 +150,8 @@ static uint64_t put_dsdt(struct table *t)
 	table_begin(t, TABLE_ALIGNMENT);
 	put(t, &h, sizeof(h));
 	put(t, dsdt_aml, sizeof(dsdt_aml));
+	put(t, dsdt_com2, sizeof(dsdt_com2));
+	put(t, dsdt_fw_cfg, sizeof(dsdt_fw_cfg));
 	return table_end(t);
 }
 
@@ -221,6 +256,22 @@ static uint64_t put_madt(struct table *t, uint32_t vcpus)
 	return table_end(t);
 }
 
+static uint64_t put_hpet(struct table *t)
+{
+	const struct acpi_hpet hpet = {
+		.header = header("HPET", 1),
+		.event_timer_block_id = HPET_CAPABILITIES,
+		.base_address = {.address_space_id = GAS_SYSTEM_MEMORY,
+				 .register_bit_width = 64,
+				 .address = HPET_BASE},
+		.main_counter_minimum = HPET_MIN_TICKS,
+	};
+
+	table_begin(t, TABLE_ALIGNMENT);
+	put(t, &hpet, sizeof(hpet));
+	return table_end(t);
+}
+
 /* RSDT and XSDT hold the same addresses, in 4 and in 8 bytes. */
 static uint64_t put_root(struct table *t, const char *signature, size_t entry_size,
 			 const uint64_t *tables, uint32_t count)
@@ -264,12 +315,13 @@ int acpi_build(const struct guest_shape *shape, const struct gmem *gmem)
 {
 	/* The RSDP's place comes first, its contents last. */
 	struct table t = {.gmem = gmem, .at = GUEST_ACPI_BASE + sizeof(struct acpi_rsdp)};
-	uint64_t facs, dsdt, rsdt, xsdt, tables[2];
+	uint64_t facs, dsdt, rsdt, xsdt, tables[3];
 
 	facs = put_facs(&t);
 	dsdt = put_dsdt(&t);
 	tables[0] = put_fadt(&t, facs, dsdt);
 	tables[1] = put_madt(&t, shape->vcpus);
+	tables[2] = put_hpet(&t);
 	rsdt = put_root(&t, "RSDT", sizeof(uint32_t), tables, ARRAY_SIZE(tables));
 	xsdt = put_root(&t, "XSDT", sizeof(uint64_t), tables, ARRAY_SIZE(tables));
 	put_rsdp(&t, rsdt, xsdt);

@@ -1,5 +1,5 @@
-/* The ACPI tables that a guest finds from 0xe0000 on: RSDP, RSDT, XSDT, FADT, FACS, MADT, DSDT.
- * Pure; for loader/ only. */
+/* The ACPI tables that a guest finds from 0xe0000 on: RSDP, RSDT, XSDT, FADT, FACS, MADT, HPET,
+ * DSDT. Pure; for loader/ only. */
 #ifndef LOADER_ACPI_H
 #define LOADER_ACPI_H
 

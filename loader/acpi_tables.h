@@ -74,6 +74,16 @@ struct acpi_madt {
 	uint32_t local_interrupt_controller_address, flags;
 } __packed;
 
+/* 'IA-PC HPET Specification', 'The ACPI 2.0 HPET Description Table'. */
+struct acpi_hpet {
+	struct acpi_header header;
+	uint32_t event_timer_block_id;
+	struct acpi_gas base_address;
+	uint8_t hpet_number;
+	uint16_t main_counter_minimum;
+	uint8_t page_protection;
+} __packed;
+
 enum {
 	MADT_LOCAL_APIC = 0,
 	MADT_IO_APIC = 1,
@@ -122,6 +132,7 @@ _Static_assert(sizeof(struct acpi_rsdp) == 36, "RSDP, revision 2");
 _Static_assert(sizeof(struct acpi_header) == 36, "DESCRIPTION_HEADER");
 _Static_assert(sizeof(struct acpi_fadt) == 276, "FADT, revision 6");
 _Static_assert(sizeof(struct acpi_facs) == 64, "FACS");
+_Static_assert(sizeof(struct acpi_hpet) == 56, "HPET");
 
 /* FADT: preferred_pm_profile, iapc_boot_arch and flags. */
 #define PM_PROFILE_ENTERPRISE_SERVER 4u
@@ -138,7 +149,8 @@ _Static_assert(sizeof(struct acpi_facs) == 64, "FACS");
 #define P_LVL2_LAT_NONE              0xfffu
 #define P_LVL3_LAT_NONE              0xffffu
 
-#define GAS_SYSTEM_IO 1u
+#define GAS_SYSTEM_MEMORY 0u
+#define GAS_SYSTEM_IO     1u
 
 #define MADT_PCAT_COMPAT     BIT(0) /* there are two 8259s as well */
 #define MADT_ENABLED         BIT(0)

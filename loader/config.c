@@ -215,6 +215,20 @@ static void module_words(struct vm_config *vm, enum module_role role, const char
 	}
 }
 
+/* False when there is no room. */
+static bool add_string_module(struct vm_config *vm, const struct boot_module *module,
+			      const char *string)
+{
+	bool is_file = !strncmp(string, "opt/", 4);
+	struct vm_module *place = is_file ? vm->file : vm->module;
+	uint32_t *count = is_file ? &vm->file_count : &vm->module_count;
+
+	if (*count == CONFIG_MODULES_MAX)
+		return false;
+	place[(*count)++] = (struct vm_module){.module = module, .string = string};
+	return true;
+}
+
 static void add_module(struct parse *parse, struct vm_config *vm, const struct module_head *head)
 {
 	switch (head->role) {
@@ -240,13 +254,11 @@ static void add_module(struct parse *parse, struct vm_config *vm, const struct m
 		vm->initrd = parse->module;
 		break;
 	case ROLE_MODULE:
-		if (vm->module_count == CONFIG_MODULES_MAX) {
+		if (!add_string_module(vm, parse->module, head->tail)) {
 			fail_vm(vm, "module %u is one too many: a VM has at most %u; leave one out",
 				parse->number, CONFIG_MODULES_MAX);
 			return;
 		}
-		vm->module[vm->module_count++] =
-			(struct vm_module){.module = parse->module, .string = head->tail};
 		break;
 	case ROLE_NONE:
 		fail_vm(vm, "module %u has no role; add the word kernel, initrd or module",

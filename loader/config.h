@@ -39,6 +39,10 @@ struct vm_config {
 	const struct boot_module *initrd; /* or NULL */
 	struct vm_module module[CONFIG_MODULES_MAX];
 	uint32_t module_count;
+	/* Modules whose string begins with "opt/": they are not the kernel's, but files of that
+	 * name in fw_cfg. */
+	struct vm_module file[CONFIG_MODULES_MAX];
+	uint32_t file_count;
 	const char *append; /* the guest's command line: what stands behind `--` of the kernel */
 	uint64_t mem;       /* bytes; mem=, default 128M; a multiple of 4096 */
 	uint32_t vcpus;     /* vcpus=, default 1 */

@@ -5,6 +5,7 @@
 #include "cpu/trap.h"
 #include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
+#include "vmx/reason.h"
 #include "vmx/vmx.h"
 
 #define RFLAGS_IF BIT(9)
@@ -74,11 +75,22 @@ static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 		trap_reflect_nmi();
 		return true;
 	}
-	if ((info & (INTR_INFO_TYPE | INTR_INFO_VECTOR)) == (INTR_TYPE_HARDWARE_EXCEPTION | 18)) {
+	if (is_machine_check_event(info)) {
 		trap_reflect_machine_check();
 		return true;
 	}
 	return false;
+}
+
+/* An entry that failed, or a reason beyond the table. Interrupts are off, and on afterwards. */
+static __cold enum exit_verdict end_on_reason(struct vmx_vcpu *v, uint32_t reason)
+{
+	if (is_machine_check_entry_failure(reason))
+		trap_reflect_machine_check();
+	irq_enable();
+	return vmx_end_vm(v, "VM entry failed or exit reason unknown: %#x (%s), qualification %#lx",
+			  reason, vcpu_arch_exit_name((uint16_t)reason),
+			  vmread(EXIT_QUALIFICATION));
 }
 
 /* The guest has come back: notes why, and dispatches. Interrupts are off, and on afterwards. */
@@ -91,12 +103,8 @@ static inline enum exit_verdict handle_exit(struct vmx_vcpu *v)
 	v->has_injection = false;
 	vcpu_log_exit(&v->vcpu, (uint32_t)reason);
 	/* A failed entry has bit 31 set. */
-	if (unlikely(reason >= EXIT_REASONS)) {
-		irq_enable();
-		return vmx_end_vm(
-			v, "VM entry failed or exit reason unknown: %#lx, qualification %#lx",
-			reason, vmread(EXIT_QUALIFICATION));
-	}
+	if (unlikely(reason >= EXIT_REASONS))
+		return end_on_reason(v, (uint32_t)reason);
 	v->exits[reason]++;
 	row = &vmx_exit_table[reason];
 	hide_origin(row);

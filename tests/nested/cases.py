@@ -128,6 +128,13 @@ def stubs(cpus: int) -> list[Case]:
         Case(name("policy"), [Guest("cpuid"), Guest("msr"), Guest("stray")], cpus=cpus),
         Case(name("hlt"), [Guest("hlt")], cpus=cpus, ips=IPS_TIME),
         Case(name("clock"), [Guest("wallclock")], cpus=cpus, ips=IPS_TIME),
+        *([Case("clocks-alone", [Guest("clocks")], ips=IPS_TIME, timeout=150),
+           Case("clocks-share", [Guest("clocks", append="share", words=["vcpus=2", "pin=0"])],
+                ips=IPS_TIME, timeout=150),
+           Case("devices", [Guest("devices", words=["vcpus=2"], append="cpus=2 mem=0x1000000 file",
+                                  must=[r"^\[com2\] hello from COM2"])], ips=IPS_TIME,
+                raw=[(fixtures.contents(), "vm=devices module -- opt/test/file")])]
+          if cpus == 1 else []),
         # Each of these ends its own VM and no other.
         Case(name("ends"), [
             hello(), Guest("triple", verdict="failed", reason="(?i)triple fault"),

@@ -34,6 +34,11 @@ def empty() -> str:
     return _write("empty", b"")
 
 
+def contents() -> str:
+    """A file for a guest to find."""
+    return _write("contents", b"contents")
+
+
 def truncated_elf() -> str:
     """An ELF whose first segment reaches beyond the end of the file."""
     return _write("truncated.elf", _hello()[:1024])

@@ -16,6 +16,7 @@ struct wire {
 	bool level;
 	unsigned rises, falls;
 	uint32_t pin;
+	bool is_pending; /* the CPU has not taken the last edge: the test says so */
 };
 
 static inline void wire_set(void *ctx, uint32_t pin, bool level)
@@ -28,10 +29,17 @@ static inline void wire_set(void *ctx, uint32_t pin, bool level)
 	wire->pin = pin;
 }
 
+static inline bool wire_is_pending(void *ctx, uint32_t pin)
+{
+	(void)pin;
+	return ((struct wire *)ctx)->is_pending;
+}
+
 static inline struct irq_line wire_line(struct wire *wire, uint32_t pin)
 {
 	*wire = (struct wire){0};
-	return (struct irq_line){.set = wire_set, .ctx = wire, .pin = pin};
+	return (struct irq_line){
+		.set = wire_set, .ctx = wire, .pin = pin, .is_pending = wire_is_pending};
 }
 
 static inline uint64_t port_in(const struct bus *ports, uint16_t port, unsigned size)

@@ -236,6 +236,27 @@ static void test_madt_beyond_255(void **state)
 	fake_guest_free(&guest);
 }
 
+/* 'The ACPI 2.0 HPET Description Table': the block's ID is the low half of GCAP_ID, the address is
+ * in memory. */
+static void test_hpet(void **state)
+{
+	const struct acpi_hpet *hpet;
+
+	(void)state;
+	build(1);
+	hpet = find("HPET");
+	assert_table(hpet, "HPET");
+	assert_int_equal(hpet->header.length, 56);
+	assert_ptr_equal(&hpet->base_address, (const uint8_t *)hpet + 40);
+	assert_int_equal(hpet->event_timer_block_id, 0x8086a201);
+	assert_int_equal(hpet->base_address.address_space_id, 0);
+	assert_int_equal(hpet->base_address.address, 0xfed00000);
+	assert_int_equal(hpet->hpet_number, 0);
+	assert_int_equal(find_by(rsdp()->xsdt_address, 8, "HPET"),
+			 find_by(rsdp()->rsdt_address, 4, "HPET"));
+	fake_guest_free(&guest);
+}
+
 static void test_errors(void **state)
 {
 	(void)state;
@@ -292,13 +313,20 @@ static void test_iasl_understands_each(void **state)
 	fadt = find("FACP");
 	disassemble(dir, fadt, "Reset Register : [Generic Address Structure]");
 	disassemble(dir, find("APIC"), "[I/O APIC]");
-	disassemble(dir, bytes_at(rsdp()->xsdt_address, 52), "XSDT");
-	disassemble(dir, bytes_at(rsdp()->rsdt_address, 44), "RSDT");
+	disassemble(dir, find("HPET"), "Hardware Block ID : 8086A201");
+	disassemble(dir, bytes_at(rsdp()->xsdt_address, 60), "XSDT");
+	disassemble(dir, bytes_at(rsdp()->rsdt_address, 48), "RSDT");
 	disassemble(dir, bytes_at(fadt->firmware_ctrl, 64), "FACS");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "Name (\\_S5, Package (0x02)");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "Name (_HID, EisaId (\"PNP0501\")");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x03F8,");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IRQNoFlags () {4}");
+	disassemble(dir, bytes_at(fadt->dsdt, 36),
+		    "Device (COM2) { Name (_HID, EisaId (\"PNP0501\")");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x02F8,");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "IRQNoFlags () {3}");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "Device (FWCF) { Name (_HID, \"QEMU0002\")");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x0510,");
 	fake_guest_free(&guest);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);
@@ -307,9 +335,13 @@ static void test_iasl_understands_each(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rsdp),   cmocka_unit_test(test_fadt),
-		cmocka_unit_test(test_madt),   cmocka_unit_test(test_madt_beyond_255),
-		cmocka_unit_test(test_errors), cmocka_unit_test(test_iasl_understands_each),
+		cmocka_unit_test(test_rsdp),
+		cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_madt),
+		cmocka_unit_test(test_madt_beyond_255),
+		cmocka_unit_test(test_hpet),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_iasl_understands_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

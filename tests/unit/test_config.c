@@ -196,6 +196,29 @@ static void test_modules_and_order(void **state)
 	assert_int_equal(config.vm[1].mem, MIB(2));
 }
 
+/* A string that begins with opt/ makes the module a file of fw_cfg, of that name; the kernel's
+ * loader does not see it. */
+static void test_files(void **state)
+{
+	const char *many[CONFIG_MODULES_MAX + 2] = {"vm=a kernel"};
+
+	(void)state;
+	PARSE("kernel vm=a", "module vm=a -- opt/com.example/a b", "module vm=a -- other",
+	      "module vm=a -- opt", "module vm=a -- opt/");
+	assert_string_equal(config.vm[0].error, "");
+	assert_int_equal(config.vm[0].file_count, 2);
+	assert_ptr_equal(config.vm[0].file[0].module, &modules[1]);
+	assert_string_equal(config.vm[0].file[0].string, "opt/com.example/a b");
+	assert_string_equal(config.vm[0].file[1].string, "opt/");
+	assert_int_equal(config.vm[0].module_count, 2);
+	assert_string_equal(config.vm[0].module[1].string, "opt");
+	for (unsigned i = 1; i <= CONFIG_MODULES_MAX + 1; i++)
+		many[i] = "vm=a module -- opt/x";
+	parse_lines("", many, CONFIG_MODULES_MAX + 2);
+	assert_int_equal(config.vm[0].file_count, CONFIG_MODULES_MAX);
+	assert_contains(config.vm[0].error, "module 18 is one too many");
+}
+
 static void test_no_modules(void **state)
 {
 	(void)state;
@@ -537,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_file_name_in_front_is_tolerated),
 		cmocka_unit_test(test_quotes),
 		cmocka_unit_test(test_modules_and_order),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_no_modules),
 		cmocka_unit_test(test_module_without_vm),
 		cmocka_unit_test(test_names),

@@ -121,6 +121,16 @@ static void test_long_name(void **state)
 	assert_int_equal(fake_log_count("w\n"), 1);
 }
 
+/* A second console of the same VM is told by its tag. */
+static void test_tag(void **state)
+{
+	(void)state;
+	console.tag = "[com2] ";
+	put_bytes("vm", "hello\nrest", 10);
+	guest_console_flush(&console, "vm");
+	assert_string_equal(fake_log_text(), "vm| [com2] hello\nvm| [com2] rest\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +141,7 @@ int main(void)
 		cmocka_unit_test_setup(test_longer_line, setup),
 		cmocka_unit_test_setup(test_flush, setup),
 		cmocka_unit_test_setup(test_long_name, setup),
+		cmocka_unit_test_setup(test_tag, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -370,6 +370,31 @@ static void test_polarity(void **state)
 	assert_int_equal(who_got(VECTOR), 0);
 }
 
+/* An edge waits in IRR until its CPU takes it: a second one would merge with it. */
+static void test_edge_waiting(void **state)
+{
+	(void)state;
+	assert_false(ioapic_is_edge_waiting(&ioapic, PIN));
+	set_entry(PIN, 3, VECTOR);
+	assert_false(ioapic_is_edge_waiting(&ioapic, PIN));
+	pulse(PIN);
+	assert_true(ioapic_is_edge_waiting(&ioapic, PIN)); /* posted */
+	assert_int_equal(lapic_pending_vector(&rig.lapic[3]), VECTOR);
+	assert_true(ioapic_is_edge_waiting(&ioapic, PIN)); /* in IRR */
+	set_entry(PIN, 3, MASKED | VECTOR);
+	assert_false(ioapic_is_edge_waiting(&ioapic, PIN)); /* nobody listens */
+	set_entry(PIN, 3, LEVEL | VECTOR);
+	assert_false(ioapic_is_edge_waiting(&ioapic, PIN));
+	set_entry(PIN, 3, MODE(LAPIC_DM_NMI) | VECTOR);
+	assert_false(ioapic_is_edge_waiting(&ioapic, PIN));
+	set_entry(PIN, 4, VECTOR);
+	assert_false(ioapic_is_edge_waiting(&ioapic, PIN));
+	set_entry(PIN, 3, VECTOR);
+	lapic_accept(&rig.lapic[3], VECTOR);
+	assert_false(ioapic_is_edge_waiting(&ioapic, PIN)); /* in service: another can come */
+	assert_false(ioapic_is_edge_waiting(&ioapic, IOAPIC_PINS));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -390,6 +415,7 @@ int main(void)
 		TEST(test_extended_destination),
 		TEST(test_delivery_modes),
 		TEST(test_polarity),
+		TEST(test_edge_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

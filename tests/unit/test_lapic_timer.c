@@ -194,7 +194,8 @@ static void test_periodic_does_not_drift(void **state)
 	assert_true(has_fired());
 }
 
-/* Periods that passed unserved are one interrupt, and the grid of times stays. */
+/* Of a period too short to be owed, those that passed unserved are one interrupt, and the grid of
+ * times stays. */
 static void test_periodic_late(void **state)
 {
 	(void)state;
@@ -209,6 +210,54 @@ static void test_periodic_late(void **state)
 	assert_false(has_fired());
 	run_to(20000 * 8);
 	assert_true(has_fired());
+}
+
+/* Periods that went by while the vCPU did not run, or while its last interrupt still waited, are
+ * owed: they come one at a time, no faster than the vCPU takes them, and exactly as many. */
+static void test_periodic_owed(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	set_divide_1();
+	lapic_mmio_write(cpu, LAPIC_LVT_TIMER, PERIODIC | VECTOR);
+	lapic_mmio_write(cpu, LAPIC_TMICT, 1000000);
+	rig.fake.now = 10500000; /* descheduled for ten periods */
+	run_to(rig.fake.now);
+	run_to(20500000); /* and deaf for ten more */
+	assert_int_equal(cpu->timer_debt.owed, 19);
+	while (rig.fake.now < 30500000) {
+		n += has_fired();
+		run_to(MIN(30500000ull, cpu->timer.when));
+		rig.fake.signal_count = 0;
+	}
+	n += has_fired();
+	assert_int_equal(n, 30);
+	assert_int_equal(cpu->timer_debt.owed, 0);
+	/* A vCPU that halts gets the next at once, as often as there are some. */
+	run_to(40500000);
+	assert_int_equal(cpu->timer_debt.owed, 9);
+	for (n = 0; has_fired(); n++)
+		lapic_timer_hurry(cpu);
+	assert_int_equal(n, 10);
+	run_to(40999999);
+	assert_false(has_fired());
+	rig.fake.signal_count = 0;
+	/* A new count, or the mask, forgets the debt. */
+	run_to(44500000);
+	assert_int_equal(cpu->timer_debt.owed, 3);
+	lapic_mmio_write(cpu, LAPIC_TMICT, 1000000);
+	assert_int_equal(cpu->timer_debt.owed, 0);
+	run_to(50500000);
+	lapic_mmio_write(cpu, LAPIC_LVT_TIMER, MASKED | PERIODIC | VECTOR);
+	assert_int_equal(cpu->timer_debt.owed, 0);
+	assert_true(has_fired());
+	lapic_mmio_write(cpu, LAPIC_LVT_TIMER, PERIODIC | VECTOR);
+	run_to(51499999);
+	assert_false(has_fired());
+	run_to(51500000);
+	assert_true(has_fired());
+	assert_int_equal(cpu->timer_debt.owed, 0);
 }
 
 /* A tiny period counts as it should, but its interrupts are no nearer than 10 us. */
@@ -454,6 +503,7 @@ int main(void)
 		TEST(test_periodic),
 		TEST(test_periodic_does_not_drift),
 		TEST(test_periodic_late),
+		TEST(test_periodic_owed),
 		TEST(test_periodic_flood),
 		TEST(test_masked),
 		TEST(test_overdue_is_not_lost),

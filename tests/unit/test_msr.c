@@ -280,6 +280,28 @@ static void test_efer_follows_cpuid(void **state)
 
 /* --- MTRRs --- */
 
+/* What a kernel finds, as firmware would have left it: RAM is write-back, the VGA's window and what
+ * lies between 3 and 4 GiB is not. */
+static void test_mtrr_reset(void **state)
+{
+	static const uint32_t fixed[] = {0x250, 0x258, 0x268, 0x269, 0x26a,
+					 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++)
+		assert_true(rd(fixed[i]) == 0x0606060606060606);
+	assert_int_equal(rd(0x259), 0); /* 0xa0000-0xbffff */
+	assert_int_equal(rd(0x200), 0xc0000000);
+	assert_int_equal(rd(0x201), 0x7fc0000800);
+	for (uint32_t msr = 0x202; msr <= 0x20f; msr++)
+		assert_int_equal(rd(msr), 0);
+	assert_int_equal(rd(MSR_IA32_MTRR_DEF_TYPE), 0xc06);
+	/* INIT leaves them. */
+	wr(0x259, 0x0606060606060606);
+	vcpu_reset(vcpu, true);
+	assert_true(rd(0x259) == 0x0606060606060606);
+}
+
 static void test_mtrr_types(void **state)
 {
 	(void)state;
@@ -540,6 +562,47 @@ static void test_deadline_of_a_moved_tsc(void **state)
 	}
 }
 
+/* 'APIC Timer': 'an interrupt is generated when the logical processor's time-stamp counter equals
+ * or exceeds the target value in the IA32_TSC_DEADLINE MSR'. An armed one follows a write to the
+ * TSC. */
+static void test_armed_deadline_follows_the_tsc(void **state)
+{
+	(void)state;
+	use_deadline_mode();
+	fake_tsc_advance(1000);
+	wr(MSR_IA32_TSC_DEADLINE, 2000);
+	wr(MSR_IA32_TSC, 1500); /* 500 nearer */
+	assert_int_equal(rd(MSR_IA32_TSC_DEADLINE), 2000);
+	assert_int_equal(vcpu_next_timer(vcpu), rdtsc() + 500);
+	wr(MSR_IA32_TSC, 100); /* and 1400 farther */
+	assert_int_equal(rd(MSR_IA32_TSC_DEADLINE), 2000);
+	assert_int_equal(vcpu_next_timer(vcpu), rdtsc() + 1900);
+	fake_tsc_advance(1899);
+	run_timers();
+	assert_false(has_fired());
+	/* Past it: at once. */
+	wr(MSR_IA32_TSC, 2001);
+	assert_true(vcpu_next_timer(vcpu) <= rdtsc());
+	run_timers();
+	assert_true(has_fired());
+	assert_int_equal(rd(MSR_IA32_TSC_DEADLINE), 0);
+	/* One that was due before the write is not lost by it. */
+	wr(MSR_IA32_TSC_DEADLINE, 3000);
+	fake_tsc_advance(1000);
+	wr(MSR_IA32_TSC, 5);
+	run_timers();
+	assert_true(has_fired());
+	/* Nothing armed, nothing comes. */
+	wr(MSR_IA32_TSC, 1ull << 40);
+	assert_true(vcpu_next_timer(vcpu) == DEADLINE_NEVER);
+	/* One at the end of time comes as near as the TSC is moved to it. */
+	wr(MSR_IA32_TSC, 7);
+	wr(MSR_IA32_TSC_DEADLINE, UINT64_MAX - 5);
+	assert_true(rd(MSR_IA32_TSC_DEADLINE) == UINT64_MAX - 5);
+	wr(MSR_IA32_TSC, UINT64_MAX - 105);
+	assert_int_equal(vcpu_next_timer(vcpu), rdtsc() + 100);
+}
+
 /* A deadline that has passed fires at once: also where the VM's TSC never had that time, or had
  * just 0 there, which would disarm. */
 static void test_deadline_before_the_vm(void **state)
@@ -745,6 +808,7 @@ int main(void)
 		TEST(test_misc_enable),
 		TEST(test_efer),
 		TEST(test_efer_follows_cpuid),
+		TEST(test_mtrr_reset),
 		TEST(test_mtrr_types),
 		TEST(test_mtrr_reserved_bits),
 		TEST(test_mtrrs_are_apart),
@@ -754,6 +818,7 @@ int main(void)
 		TEST(test_tsc_write_and_kvmclock),
 		TEST(test_deadline),
 		TEST(test_deadline_of_a_moved_tsc),
+		TEST(test_armed_deadline_follows_the_tsc),
 		TEST(test_deadline_before_the_vm),
 		TEST(test_deadline_at_the_end_of_time),
 		TEST(test_deadline_needs_the_feature),

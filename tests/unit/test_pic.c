@@ -359,6 +359,24 @@ static void test_ports(void **state)
 	assert_int_equal(port_in(&ports, 0x4d0, 2), 0x0c20);
 }
 
+/* 'The request is latched until the acknowledge': a second edge before it would merge. */
+static void test_edge_waiting(void **state)
+{
+	(void)state;
+	assert_false(pic_is_edge_waiting(&pic, 0));
+	pulse(0);
+	pulse(8);
+	assert_true(pic_is_edge_waiting(&pic, 0));
+	assert_true(pic_is_edge_waiting(&pic, 8));
+	pic_write(&pic, 0x21, 0x05); /* IRQ 0 and the cascade masked */
+	assert_false(pic_is_edge_waiting(&pic, 0));
+	assert_false(pic_is_edge_waiting(&pic, 8));
+	pic_write(&pic, 0x21, 0x00);
+	assert_int_equal(pic_acknowledge(&pic), 0x30);
+	assert_false(pic_is_edge_waiting(&pic, 0));
+	assert_true(pic_is_edge_waiting(&pic, 8));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +394,7 @@ int main(void)
 		cmocka_unit_test_setup(test_poll, setup),
 		cmocka_unit_test_setup(test_icw1_resets, setup),
 		cmocka_unit_test_setup(test_ports, setup),
+		cmocka_unit_test_setup(test_edge_waiting, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -458,8 +458,9 @@ static void test_no_drift(void **state)
 	assert_int_equal(irq.rises, periods);
 }
 
-/* Edges missed while nobody ran are delivered as one, and the next comes at its own time. */
-static void test_missed_edges_coalesce(void **state)
+/* Edges whose time went by while nobody ran come one after the other, not as one, and then the next
+ * at its own time. */
+static void test_missed_edges_are_owed(void **state)
 {
 	(void)state;
 	control(0x34);
@@ -468,14 +469,61 @@ static void test_missed_edges_coalesce(void **state)
 	fake_platform_run_until(&fake, fake.now);
 	assert_int_equal(irq.rises, 1);
 	go(500);
-	assert_int_equal(irq.rises, 1);
+	assert_int_equal(irq.rises, 5);
 	go(1);
-	assert_int_equal(irq.rises, 2);
+	assert_int_equal(irq.rises, 6);
 
-	/* A due edge is not lost when the guest programs the channel first. */
-	fake.now += 1000 * TICK;
+	/* A due edge is not lost when the guest programs the channel first; what is owed of the old
+	 * program is forgotten. */
+	fake.now += 3000 * TICK;
 	count(0, 1000);
-	assert_int_equal(irq.rises, 3);
+	assert_int_equal(irq.rises, 7);
+	go(999);
+	assert_int_equal(irq.rises, 7);
+	go(1);
+	assert_int_equal(irq.rises, 8);
+}
+
+/* While the CPU has not taken the last edge, another would merge with it: it is owed, and the debt
+ * is paid when the CPU takes interrupts again. Neither lost nor doubled. */
+static void test_edges_owed_to_a_waiting_cpu(void **state)
+{
+	(void)state;
+	control(0x34);
+	count(0, 1000);
+	go(1001);
+	irq.is_pending = true;
+	go(10000);
+	assert_int_equal(irq.rises, 1);
+	irq.is_pending = false;
+	go(3000);
+	assert_int_equal(irq.rises, 14);
+	go(10000);
+	assert_int_equal(irq.rises, 24);
+
+	/* A vCPU that halts gets the next at once, and no more than there are. */
+	irq.is_pending = true;
+	go(3000);
+	irq.is_pending = false;
+	for (unsigned i = 0; i < 10; i++)
+		pit_hurry(&pit);
+	assert_int_equal(irq.rises, 27);
+	go(1000);
+	assert_int_equal(irq.rises, 28);
+
+	/* No more than a second's are owed: 1193 of these. */
+	irq.is_pending = true;
+	go(10 * PIT_HZ);
+	irq.is_pending = false;
+	go(1000ull * 1193);
+	assert_in_range(irq.rises, 28 + 2 * 1193, 28 + 2 * 1193 + 1);
+	/* The one-shot modes have one edge, and owe none. */
+	control(0x30);
+	irq.is_pending = true;
+	count(0, 100);
+	go(101);
+	assert_true(irq.level);
+	assert_int_equal(pit.debt.owed, 0);
 }
 
 /* A period of a few ticks: at most one edge in PIT_EDGE_GAP, still a multiple of the period. */
@@ -556,7 +604,8 @@ int main(void)
 		cmocka_unit_test_setup(test_read_back, setup),
 		cmocka_unit_test_setup(test_bcd, setup),
 		cmocka_unit_test_setup(test_no_drift, setup),
-		cmocka_unit_test_setup(test_missed_edges_coalesce, setup),
+		cmocka_unit_test_setup(test_missed_edges_are_owed, setup),
+		cmocka_unit_test_setup(test_edges_owed_to_a_waiting_cpu, setup),
 		cmocka_unit_test_setup(test_short_period_does_not_flood, setup),
 		cmocka_unit_test_setup(test_random_access, setup),
 		cmocka_unit_test_setup(test_ports, setup),

@@ -314,6 +314,44 @@ static void test_periodic(void **state)
 	assert_int_equal(get(0x0c), 0);
 }
 
+/* A periodic interrupt that found the flag still set is owed: it comes after the guest has read
+ * register C, faster than its period, until the guest has had as many as there were. */
+static void test_periodic_owed(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	put(0x0a, 0x26);
+	put(0x0b, 0x42);
+	go(SECOND / 4 + 1000); /* 256 periods of 1024 Hz */
+	assert_int_equal(irq.rises, 1);
+	while (fake.now < SECOND / 2) {
+		n += !!(get(0x0c) & 0x40);
+		fake_platform_run_until(&fake, MIN(rtc.timer.when, (uint64_t)SECOND / 2));
+	}
+	n += !!(get(0x0c) & 0x40);
+	assert_int_equal(n, 512);
+	assert_int_equal(rtc.debt.owed, 0);
+	/* A vCPU that halts gets the next at once. */
+	go(SECOND / 256);
+	assert_int_equal(get(0x0c) & 0x40, 0x40);
+	for (n = 0; n < 3; n++) {
+		rtc_hurry(&rtc);
+		assert_int_equal(get(0x0c) & 0x40, 0x40);
+	}
+	rtc_hurry(&rtc);
+	assert_int_equal(get(0x0c) & 0x40, 0);
+	/* One second's are owed at most, and none to a guest that only polls the flag. */
+	go(10 * SECOND);
+	(void)get(0x0c);
+	assert_int_equal(rtc.debt.owed, 1024);
+	put(0x0b, 0x02);
+	(void)get(0x0c);
+	go(SECOND);
+	assert_int_equal(get(0x0c), 0x50);
+	assert_int_equal(get(0x0c), 0);
+}
+
 static void test_cmos(void **state)
 {
 	uint16_t sum = 0;
@@ -377,6 +415,7 @@ int main(void)
 		cmocka_unit_test_setup(test_alarm, setup),
 		cmocka_unit_test_setup(test_alarm_in_12_hour_mode, setup),
 		cmocka_unit_test_setup(test_periodic, setup),
+		cmocka_unit_test_setup(test_periodic_owed, setup),
 		cmocka_unit_test_setup(test_cmos, setup),
 		cmocka_unit_test_setup(test_ports_and_nmi_mask, setup),
 	};

@@ -415,6 +415,45 @@ static void test_wake_timer(void **state)
 	accept();
 }
 
+/* Ticks that it missed while it was away come to a vCPU that halts, one a halt, until it has had
+ * all of them: here ten of the 8254's, through the IOAPIC, and ten of its own timer's. */
+static void test_owed_ticks_come_at_once(void **state)
+{
+	unsigned halts = 0;
+
+	(void)state;
+	fake_tsc_set_step(0);
+	vcpu->kvm_poll_control = 0;
+	mmio_write(vcpu, GPA(0xfec00000), 4, 0x14); /* pin 2, low half */
+	mmio_write(vcpu, GPA(0xfec00010), 4, VECTOR);
+	io_write(vcpu, 0x43, 1, 0x34);
+	io_write(vcpu, 0x40, 1, 1193 & 0xff);
+	io_write(vcpu, 0x40, 1, 1193 >> 8); /* 1 ms less 152 ns */
+	for (unsigned i = 0; i < 10; i++) {
+		fake_tsc_advance(1000000);
+		sched_run_timers(rdtsc());
+	}
+	while (vcpu_halt(vcpu, true)) {
+		accept();
+		halts++;
+	}
+	assert_int_equal(halts, 10);
+	vcpu->activity = VCPU_ACTIVE;
+
+	lapic_mmio_write(&vcpu->lapic, LAPIC_TDCR, 0xb);
+	lapic_mmio_write(&vcpu->lapic, LAPIC_LVT_TIMER, BIT(17) | VECTOR);
+	lapic_mmio_write(&vcpu->lapic, LAPIC_TMICT, 1000000);
+	mmio_write(vcpu, GPA(0xfec00010), 4, BIT(16));
+	fake_tsc_advance(10000000);
+	for (halts = 0; vcpu_halt(vcpu, true); halts++)
+		accept();
+	assert_int_equal(halts, 10);
+	/* A closed vCPU takes none. */
+	fake_tsc_advance(2000000);
+	assert_blocks(false);
+	sched_timer_cancel(&vm->timer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TWO(name)  cmocka_unit_test_setup_teardown(name, setup_two, teardown)
 
@@ -422,6 +461,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_event_already_there),
+		TEST(test_owed_ticks_come_at_once),
 		TEST(test_first_halt_blocks_and_grows),
 		TEST(test_successful_poll),
 		TEST(test_own_timer_in_a_poll),

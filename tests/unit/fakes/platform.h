@@ -27,6 +27,7 @@ struct fake_platform {
 	enum vm_end end_how;
 	uint32_t end_value;
 	uint32_t notes;
+	bool is_ram_endless; /* writes beyond `ram` vanish instead of failing */
 	uint8_t ram[FAKE_RAM_SIZE];
 };
 
