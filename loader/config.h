@@ -21,6 +21,7 @@ struct boot_module {
 enum image_format {
 	FORMAT_AUTO,
 	FORMAT_FLAT,
+	FORMAT_ELF32,
 	FORMAT_ELF64,
 	FORMAT_PVH,
 	FORMAT_BZIMAGE,

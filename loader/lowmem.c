@@ -69,16 +69,21 @@ static int put_cmdline(struct image *image, const char *format, uint32_t cmdline
 	return err ? err : image_write(image, LOWMEM_CMDLINE, text, len + 1);
 }
 
-int lowmem_build(struct image *image, uint8_t mode, const char *format, uint32_t cmdline_max)
+int lowmem_build_mode(struct image *image, uint8_t mode)
 {
 	int err = put_gdt(image, mode);
 
 	image->entry->mode = mode;
 	if (!err && mode == 64)
 		err = put_page_tables(image);
-	if (!err)
-		err = put_cmdline(image, format, cmdline_max);
 	return err;
+}
+
+int lowmem_build(struct image *image, uint8_t mode, const char *format, uint32_t cmdline_max)
+{
+	int err = lowmem_build_mode(image, mode);
+
+	return err ? err : put_cmdline(image, format, cmdline_max);
 }
 
 int lowmem_build_stack(struct image *image)

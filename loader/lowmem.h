@@ -42,6 +42,10 @@
 #define LOWMEM_CS 0x10u
 #define LOWMEM_DS 0x18u
 
+/* Reserves and fills the GDT, and for mode 64 page tables. Sets the entry's mode, cr3, GDT and
+ * selectors. */
+int __must_check lowmem_build_mode(struct image *image, uint8_t mode);
+
 /* Reserves and fills what mode 32 or 64 has: GDT, page tables, the command line. Sets the entry's
  * mode, cr3, GDT and selectors. `format`: what the guest is told to be; `cmdline_max`: the longest
  * command line, without its terminator, that the guest takes. */
