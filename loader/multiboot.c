@@ -66,7 +66,7 @@ static int place_kernel(struct image *image, struct multiboot *mb)
 			return image_fail(image, -ENOSPC,
 					  "no place in RAM for the kernel of %llu KiB between its "
 					  "min_addr 0x%x and max_addr 0x%x; give more mem=",
-					  (unsigned long long)(len / 1024 + 1), r->min_addr,
+					  (unsigned long long)(len + 1023) / 1024, r->min_addr,
 					  r->max_addr);
 	}
 	mb->slide = mb->base - own;
