@@ -4,6 +4,7 @@
 #include "lib/string.h"
 #include "loader/acpi.h"
 #include "loader/image.h"
+#include "loader/lowmem.h"
 
 struct foreign {
 	uint32_t at, len;
@@ -112,7 +113,9 @@ int load_guest(const struct vm_config *config, const struct guest_shape *shape,
 		return image_fail(&image, -ENOSPC,
 				  "the ACPI tables find no RAM at 0x%x-0x%x; give more mem=",
 				  GUEST_ACPI_BASE, GUEST_ACPI_BASE + GUEST_ACPI_SIZE - 1);
-	err = load_image(&image, format);
+	err = lowmem_build_bda(&image);
+	if (!err)
+		err = load_image(&image, format);
 	if (!err)
 		error[0] = '\0';
 	return err;

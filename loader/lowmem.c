@@ -15,6 +15,17 @@
 
 #define IDENTITY_GIB 4u
 
+/* devices/ has a UART there. */
+#define COM1_PORT 0x3f8u
+
+int lowmem_build_bda(struct image *image)
+{
+	const uint16_t com1 = COM1_PORT, kib = GUEST_HOLE_BASE / 1024;
+	int err = image_write(image, LOWMEM_BDA_COM1, &com1, sizeof(com1));
+
+	return err ? err : image_write(image, LOWMEM_BDA_KIB, &kib, sizeof(kib));
+}
+
 static int put_gdt(struct image *image, uint8_t mode)
 {
 	const uint64_t gdt[] = {0, mode == 64 ? GDT_CODE32 : GDT_CODE64,

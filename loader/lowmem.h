@@ -7,7 +7,9 @@
 
 /* clang-format off */
 /* address          what                                                      there for
- * 0x00000-0x00fff  zero: real-mode vectors, BIOS data; the real-mode stack   all; mode 16 keeps it
+ * 0x00000-0x00fff  zero but for the BIOS data area, where COM1's port stands
+ *                  at 0x400 and the KiB of low memory at 0x413; the real-mode
+ *                  stack                                                     all; mode 16 keeps it
  * 0x01000-0x01fff  GDT: 0x08 code of the other mode, 0x10 code (32-bit in
  *                  mode 32, 64-bit in mode 64), 0x18 data; all flat          modes 32, 64
  * 0x02000-0x02fff  PML4                                                      mode 64
@@ -24,6 +26,8 @@
  * An image must not lie on what its own start has there. All but the ACPI tables is RAM that the
  * guest may use for other things as soon as it no longer needs them. */
 /* clang-format on */
+#define LOWMEM_BDA_COM1     0x400u
+#define LOWMEM_BDA_KIB      0x413u
 #define LOWMEM_GDT          0x1000u
 #define LOWMEM_PML4         0x2000u
 #define LOWMEM_PDPT         0x3000u
@@ -41,6 +45,10 @@
 /* Linux's __BOOT_CS and __BOOT_DS; the same for all formats. */
 #define LOWMEM_CS 0x10u
 #define LOWMEM_DS 0x18u
+
+/* Writes what guests look for in the BIOS data area: Xen and real-mode code put themselves below
+ * the end of low memory that it tells. Reserves nothing: an image may lie on it. */
+int __must_check lowmem_build_bda(struct image *image);
 
 /* Reserves and fills the GDT, and for mode 64 page tables. Sets the entry's mode, cr3, GDT and
  * selectors. */

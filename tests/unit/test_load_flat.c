@@ -252,12 +252,14 @@ static void test_memory_map(void **state)
 	assert_int_equal(row[3].type, 1);
 }
 
-/* Every guest finds the RSDP. */
-static void test_acpi_is_there(void **state)
+/* Every guest finds the RSDP, and in the BIOS data area COM1's port and the KiB of low memory. */
+static void test_firmware_is_there(void **state)
 {
 	(void)state;
 	assert_loads(code, sizeof(code));
 	assert_int_equal(fake_guest_u64(&guest, GUEST_ACPI_BASE), 0x2052545020445352);
+	assert_int_equal(fake_guest_u32(&guest, 0x400) & 0xffff, 0x3f8);
+	assert_int_equal(fake_guest_u32(&guest, 0x413) & 0xffff, 640);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -273,7 +275,7 @@ int main(void)
 		TEST(test_unknown_files),
 		TEST(test_multiboot_is_recognised),
 		TEST(test_memory_map),
-		TEST(test_acpi_is_there),
+		TEST(test_firmware_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
