@@ -113,7 +113,7 @@ int load_guest(const struct vm_config *config, const struct guest_shape *shape,
 		return image_fail(&image, -ENOSPC,
 				  "the ACPI tables find no RAM at 0x%x-0x%x; give more mem=",
 				  GUEST_ACPI_BASE, GUEST_ACPI_BASE + GUEST_ACPI_SIZE - 1);
-	err = lowmem_build_bda(&image);
+	err = lowmem_build_firmware(&image);
 	if (!err)
 		err = load_image(&image, format);
 	if (!err)

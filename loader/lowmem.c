@@ -18,11 +18,20 @@
 /* devices/ has a UART there. */
 #define COM1_PORT 0x3f8u
 
-int lowmem_build_bda(struct image *image)
+/* push bp; mov bp, sp; or byte [bp + 6], 1 (the caller's carry); mov ah, 0x86; pop bp; iret */
+static const uint8_t bios_call[] = {0x55, 0x89, 0xe5, 0x80, 0x4e, 0x06,
+				    0x01, 0xb4, 0x86, 0x5d, 0xcf};
+
+int lowmem_build_firmware(struct image *image)
 {
 	const uint16_t com1 = COM1_PORT, kib = GUEST_HOLE_BASE / 1024;
-	int err = image_write(image, LOWMEM_BDA_COM1, &com1, sizeof(com1));
+	const uint16_t vector[] = {LOWMEM_BIOS_CALL & 0xffff, LOWMEM_BIOS_CALL >> 4 & 0xf000};
+	int err = image_write(image, LOWMEM_BIOS_CALL, bios_call, sizeof(bios_call));
 
+	for (uint32_t i = 0; i < LOWMEM_VECTORS && !err; i++)
+		err = image_write(image, i * sizeof(vector), vector, sizeof(vector));
+	if (!err)
+		err = image_write(image, LOWMEM_BDA_COM1, &com1, sizeof(com1));
 	return err ? err : image_write(image, LOWMEM_BDA_KIB, &kib, sizeof(kib));
 }
 

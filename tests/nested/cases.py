@@ -176,6 +176,8 @@ def multiboot() -> list[Case]:
             Guest("multiboot1", modules=modules, append=append), hello(),
             Guest("multiboot2", modules=modules, append=append)], cpus=2,
              must=[r"'multiboot1': Multiboot1, 16M", r"'multiboot2': Multiboot2, 16M"]),
+        Case("bios-call", [Guest("real", kernel=fixtures.bios_call(), is_tap=False,
+                                 words=["format=flat", "mode=real"])]),
         # One that asks for more than there is, and one whose modules have no place.
         Case("multiboot-bad", [
             Guest("screen", kernel=fixtures.multiboot2_with_screen(), verdict="failed",

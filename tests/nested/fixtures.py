@@ -54,6 +54,15 @@ def multiboot2_with_screen() -> str:
     return _write("screen.bin", header + tags)
 
 
+def bios_call() -> str:
+    """Real-mode code that calls INT 15h and writes 0 to port 0xf4 if that fails as it must."""
+    return _write("bios-call.bin", bytes.fromhex(
+        "31c0 8ed8 f8 cd15"   # xor ax, ax; mov ds, ax; clc; int 0x15
+        "730b 80fc86 7506"    # jnc bad; cmp ah, 0x86; jne bad
+        "30c0 e6f4 f4"        # xor al, al; out 0xf4, al; hlt
+        "90 b001 e6f4 f4"))   # bad: mov al, 1; out 0xf4, al; hlt
+
+
 def foreign() -> str:
     """A file of no format that Carousel knows."""
     return _write("foreign", b"This is a text file, and no kernel.\n" * 200)

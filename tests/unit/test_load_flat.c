@@ -252,12 +252,18 @@ static void test_memory_map(void **state)
 	assert_int_equal(row[3].type, 1);
 }
 
-/* Every guest finds the RSDP, and in the BIOS data area COM1's port and the KiB of low memory. */
+/* Every guest finds the RSDP, real-mode vectors, and in the BIOS data area COM1's port and the KiB
+ * of low memory. */
 static void test_firmware_is_there(void **state)
 {
 	(void)state;
 	assert_loads(code, sizeof(code));
 	assert_int_equal(fake_guest_u64(&guest, GUEST_ACPI_BASE), 0x2052545020445352);
+	/* All vectors lead to F000:FF53, which sets carry in the caller's flags and returns. */
+	for (unsigned vector = 0; vector < 256; vector++)
+		assert_int_equal(fake_guest_u32(&guest, vector * 4), 0xf000ff53);
+	assert_int_equal(fake_guest_u8(&guest, 0xfff53), 0x55);
+	assert_int_equal(fake_guest_u8(&guest, 0xfff53 + 10), 0xcf);
 	assert_int_equal(fake_guest_u32(&guest, 0x400) & 0xffff, 0x3f8);
 	assert_int_equal(fake_guest_u32(&guest, 0x413) & 0xffff, 640);
 }
