@@ -139,11 +139,13 @@ bool image_find(const struct image *image, uint64_t len, const struct image_plac
 int image_claim_place(struct image *image, uint64_t len, const struct image_place *place,
 		      const char *what, uint64_t *base)
 {
+	uint64_t kib = len / 1024 + !!(len % 1024);
+
 	if (image_find(image, len, place, base))
 		return add_claim(image, *base, len, what);
 	return image_fail(image, -ENOSPC,
 			  "no place in RAM for %s of %llu KiB; give more mem=", what,
-			  (unsigned long long)(len / 1024 + !!(len % 1024)));
+			  (unsigned long long)kib);
 }
 
 struct image_place image_place_high(uint64_t limit)

@@ -45,13 +45,11 @@ static int place_kernel(struct image *image, struct multiboot *mb)
 {
 	const struct multiboot_relocation *r = &mb->relocation;
 	uint64_t own = mb->base, len = mb->end - mb->base;
-	struct image_place place = {
-		.floor = MAX(r->min_addr, LOWMEM_INFO),
-		.ceiling = r->max_addr,
-		.align = MAX(r->align, 1u),
-		.is_high = r->preference == MULTIBOOT_PREFER_HIGH,
-	};
-	const struct image_place here = {MAX(place.floor, own), place.ceiling, place.align, false};
+	uint64_t floor = MAX(r->min_addr, LOWMEM_INFO), align = r->align ? r->align : 1;
+	uint64_t own_floor = MAX(floor, own);
+	const struct image_place place = {floor, r->max_addr, align,
+					  r->preference == MULTIBOOT_PREFER_HIGH};
+	const struct image_place own_place = {own_floor, r->max_addr, align, false};
 
 	if (!mb->is_relocatable)
 		return 0;
@@ -60,15 +58,16 @@ static int place_kernel(struct image *image, struct multiboot *mb)
 				  "the Multiboot2 header's relocatable tag has the align 0x%x, "
 				  "which is not a power of two; build it again",
 				  r->align);
-	if (r->preference != MULTIBOOT_PREFER_NONE || !image_find(image, len, &here, &mb->base) ||
-	    mb->base != own) {
-		if (!image_find(image, len, &place, &mb->base))
-			return image_fail(image, -ENOSPC,
-					  "no place in RAM for the kernel of %llu KiB between its "
-					  "min_addr 0x%x and max_addr 0x%x; give more mem=",
-					  (unsigned long long)(len + 1023) / 1024, r->min_addr,
-					  r->max_addr);
-	}
+	/* Without a preference it stays where it was linked, if it can. */
+	if (r->preference == MULTIBOOT_PREFER_NONE &&
+	    image_find(image, len, &own_place, &mb->base) && mb->base == own)
+		return 0;
+	if (!image_find(image, len, &place, &mb->base))
+		return image_fail(image, -ENOSPC,
+				  "no place in RAM for the kernel of %llu KiB between its min_addr "
+				  "0x%x and max_addr 0x%x; give more mem=",
+				  (unsigned long long)(len + 1023) / 1024, r->min_addr,
+				  r->max_addr);
 	mb->slide = mb->base - own;
 	mb->end = mb->base + len;
 	return 0;
@@ -140,8 +139,8 @@ static int load_by_addresses(struct image *image, struct multiboot *mb)
 static struct image_place place_behind(const struct image *image, const struct multiboot *mb,
 				       uint64_t len)
 {
-	struct image_place place = {MAX(mb->end, GUEST_HOLE_END), GIB(4), PAGE_SIZE, false};
-	uint64_t base;
+	uint64_t behind = MAX(mb->end, GUEST_HOLE_END), base;
+	struct image_place place = {behind, GIB(4), PAGE_SIZE, false};
 
 	if (!image_find(image, len, &place, &base))
 		place.floor = GUEST_HOLE_END;
