@@ -6,7 +6,7 @@
 #include "loader/load.h"
 
 /* Pieces of one guest's memory: the fixed ones, segments, initrd, modules. */
-#define IMAGE_CLAIMS_MAX   64
+#define IMAGE_CLAIMS_MAX   96
 /* Loadable segments of one ELF file. */
 #define IMAGE_SEGMENTS_MAX 32
 
@@ -14,6 +14,9 @@ struct image_claim {
 	uint64_t base, len;
 	const char *what; /* "the kernel", "the page tables" */
 };
+
+_Static_assert(IMAGE_CLAIMS_MAX >= CONFIG_MODULES_MAX + IMAGE_SEGMENTS_MAX + 10,
+	       "a kernel and its modules fit, with what the loader adds");
 
 struct image {
 	const struct vm_config *config;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <elf.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -325,6 +326,31 @@ static void test_modules(void **state)
 	assert_int_equal(fake_guest_u8(&guest, 0x105002), 0x22);
 }
 
+/* As many as a VM may have, each with its own page and string. */
+static void test_many_modules(void **state)
+{
+	static const uint8_t byte = 0x77;
+	static char string[CONFIG_MODULES_MAX][8];
+	struct boot_module module = {"", &byte, 1};
+
+	(void)state;
+	guest.initrd = module;
+	guest.config.initrd = &guest.initrd;
+	guest.config.module_count = CONFIG_MODULES_MAX;
+	for (unsigned i = 0; i < CONFIG_MODULES_MAX; i++) {
+		snprintf(string[i], sizeof(string[i]), "m%u", i);
+		guest.config.module[i] = (struct vm_module){&module, string[i]};
+	}
+	assert_loads(&elf, sizeof(elf));
+	assert_int_equal(info(20), CONFIG_MODULES_MAX + 1);
+	for (unsigned i = 0; i < CONFIG_MODULES_MAX; i++) {
+		uint32_t row = info(24) + (i + 1) * 16;
+
+		assert_int_equal(fake_guest_u32(&guest, row), 0x103000 + i * 0x1000);
+		assert_text(fake_guest_u32(&guest, row + 8), string[i]);
+	}
+}
+
 static void test_modules_that_do_not_fit(void **state)
 {
 	static uint8_t big[MIB(3)];
@@ -507,6 +533,7 @@ int main(void)
 		TEST(test_information),
 		TEST(test_long_command_line),
 		TEST(test_modules),
+		TEST(test_many_modules),
 		TEST(test_modules_that_do_not_fit),
 		TEST(test_sections),
 		TEST(test_entry),
