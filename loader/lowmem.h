@@ -18,9 +18,11 @@
  *                  themselves, writable, 2 MiB pages                         mode 64
  * 0x08000-0x08fff  boot_params; or hvm_start_info, its module list at
  *                  0x8100, its memory map at 0x8800                          bzImage; PVH
- * 0x09000-0x09fff  the command line, terminated                              modes 32, 64
+ * from 0x08000     Multiboot's information with its strings, at the first
+ *                  pages that the kernel leaves                              Multiboot
+ * 0x09000-0x09fff  the command line, terminated                              the others but mode 16
  * 0x0a000-0x0dfff  the strings of modules; or setup_data, one page            PVH; bzImage
- * 0x70000-0x7ffff  the stack, from 0x80000 down                              flat, ELF64
+ * 0x70000-0x7ffff  the stack, from 0x80000 down                              flat, ELF32, ELF64
  * 0xa0000-0xfffff  reserved in the memory map; ACPI tables from 0xe0000 on,
  *                  the firmware's answer at 0xfff53                          all
  *
