@@ -295,6 +295,20 @@ static void test_long_command_line(void **state)
 	assert_int_equal(fake_guest_u8(&guest, at + sizeof(text) - 1), 0);
 }
 
+/* Too large for low memory: behind the kernel. Too large for that: a message. */
+static void test_information_of_all_sizes(void **state)
+{
+	static char text[MIB(3)];
+
+	(void)state;
+	memset(text, 'x', MIB(1));
+	guest.config.append = text;
+	assert_loads(&flat, sizeof(flat));
+	assert_int_equal(guest.entry.rbx, 0x103000);
+	memset(text, 'x', sizeof(text) - 1);
+	assert_refused(&flat, sizeof(flat), "no place in RAM for the Multiboot information of");
+}
+
 /* 'mod_start and mod_end contain the start and end addresses of the boot module itself; string ...
  * a zero-terminated ASCII string'; page-aligned (header flag 0), behind the kernel. */
 static void test_modules(void **state)
@@ -472,6 +486,11 @@ static void test_elf64(void **state)
 	assert_int_equal(info(36) % 8, 0);
 	assert_int_equal(fake_guest_u64(&guest, info(36) + 64 + 16), 0x201000);
 	assert_int_equal(fake_guest_u32(&guest, 0x201000), 0x464c457f);
+	big.phdr.p_paddr = UINT64_MAX - 7;
+	assert_refused(&big, sizeof(big), "segment 0, 0x10 bytes at 0xfffffffffffffff8, ends");
+	big.phdr.p_paddr = GIB(4);
+	guest.shape.high_end = GIB(5);
+	assert_refused(&big, sizeof(big), "end at 0x100000010, above 4 GiB");
 }
 
 static unsigned mutate(uint64_t *seed, const void *file, uint64_t size, uint64_t hot,
@@ -532,6 +551,7 @@ int main(void)
 		TEST(test_truncated),
 		TEST(test_information),
 		TEST(test_long_command_line),
+		TEST(test_information_of_all_sizes),
 		TEST(test_modules),
 		TEST(test_many_modules),
 		TEST(test_modules_that_do_not_fit),
