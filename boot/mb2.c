@@ -6,36 +6,8 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define MB2_ALIGN 8u
-
-struct info_header {
-	uint32_t total_size;
-	uint32_t reserved;
-};
-
-/* 'Basic tags structure': size counts this header, not the padding to the next tag. */
-struct tag {
-	uint32_t type;
-	uint32_t size;
-};
-
-struct tag_module {
-	struct tag tag;
-	uint32_t start, end; /* a terminated string follows */
-};
-
-struct tag_mmap {
-	struct tag tag;
-	uint32_t entry_size, entry_version; /* entries follow */
-};
-
-struct mmap_entry {
-	uint64_t base, length;
-	uint32_t type, reserved;
-};
-
 struct tag_framebuffer {
-	struct tag tag;
+	struct mb2_tag tag;
 	uint64_t address;
 	uint32_t pitch, width, height;
 	uint8_t bpp, type;
@@ -71,7 +43,7 @@ static const char *tag_string(const uint8_t *tag, uint32_t size, uint32_t offset
 
 static bool read_cmdline(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 {
-	const char *text = tag_string(tag, size, sizeof(struct tag));
+	const char *text = tag_string(tag, size, sizeof(struct mb2_tag));
 
 	if (text)
 		mb2->cmdline = text;
@@ -80,7 +52,7 @@ static bool read_cmdline(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 
 static bool read_loader_name(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 {
-	const char *text = tag_string(tag, size, sizeof(struct tag));
+	const char *text = tag_string(tag, size, sizeof(struct mb2_tag));
 
 	if (text)
 		mb2->loader_name = text;
@@ -89,8 +61,8 @@ static bool read_loader_name(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 
 static bool read_module(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 {
-	const char *text = tag_string(tag, size, sizeof(struct tag_module));
-	struct tag_module m;
+	const char *text = tag_string(tag, size, sizeof(struct mb2_tag_module));
+	struct mb2_tag_module m;
 
 	memcpy(&m, tag, sizeof(m));
 	if (!text || m.end < m.start || mb2->module_count == MB2_MODULES_MAX) {
@@ -107,7 +79,7 @@ static bool read_module(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 static bool read_entries(struct mb2_entries *entries, const uint8_t *tag, uint32_t size,
 			 uint32_t min_entry)
 {
-	struct tag_mmap m;
+	struct mb2_tag_mmap m;
 
 	memcpy(&m, tag, sizeof(m));
 	if (m.entry_size < min_entry)
@@ -120,7 +92,7 @@ static bool read_entries(struct mb2_entries *entries, const uint8_t *tag, uint32
 
 static bool read_mmap(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 {
-	return read_entries(&mb2->mmap, tag, size, sizeof(struct mmap_entry));
+	return read_entries(&mb2->mmap, tag, size, sizeof(struct mb2_mmap_entry));
 }
 
 static bool read_efi_mmap(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
@@ -177,10 +149,10 @@ static bool read_framebuffer(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
  */
 static bool read_rsdp(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 {
-	uint32_t len = size - (uint32_t)sizeof(struct tag);
+	uint32_t len = size - (uint32_t)sizeof(struct mb2_tag);
 
 	if (len > mb2->rsdp_len) {
-		mb2->rsdp = tag + sizeof(struct tag);
+		mb2->rsdp = tag + sizeof(struct mb2_tag);
 		mb2->rsdp_len = len;
 	}
 	return true;
@@ -191,18 +163,18 @@ static bool read_rsdp(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 #define RSDP_V2_SIZE 36u
 
 static const struct tag_kind tag_kinds[] = {
-	[MB2_TAG_CMDLINE] = {sizeof(struct tag) + 1, "command line", read_cmdline},
-	[MB2_TAG_LOADER_NAME] = {sizeof(struct tag) + 1, "boot loader name", read_loader_name},
-	[MB2_TAG_MODULE] = {sizeof(struct tag_module) + 1, "module", read_module},
-	[MB2_TAG_MMAP] = {sizeof(struct tag_mmap), "memory map", read_mmap},
+	[MB2_TAG_CMDLINE] = {sizeof(struct mb2_tag) + 1, "command line", read_cmdline},
+	[MB2_TAG_LOADER_NAME] = {sizeof(struct mb2_tag) + 1, "boot loader name", read_loader_name},
+	[MB2_TAG_MODULE] = {sizeof(struct mb2_tag_module) + 1, "module", read_module},
+	[MB2_TAG_MMAP] = {sizeof(struct mb2_tag_mmap), "memory map", read_mmap},
 	[MB2_TAG_FRAMEBUFFER] = {sizeof(struct tag_framebuffer), "framebuffer", read_framebuffer},
-	[MB2_TAG_ACPI_OLD] = {sizeof(struct tag) + RSDP_V1_SIZE, "ACPI old RSDP", read_rsdp},
-	[MB2_TAG_ACPI_NEW] = {sizeof(struct tag) + RSDP_V2_SIZE, "ACPI new RSDP", read_rsdp},
-	[MB2_TAG_EFI_MMAP] = {sizeof(struct tag_mmap), "EFI memory map", read_efi_mmap},
+	[MB2_TAG_ACPI_OLD] = {sizeof(struct mb2_tag) + RSDP_V1_SIZE, "ACPI old RSDP", read_rsdp},
+	[MB2_TAG_ACPI_NEW] = {sizeof(struct mb2_tag) + RSDP_V2_SIZE, "ACPI new RSDP", read_rsdp},
+	[MB2_TAG_EFI_MMAP] = {sizeof(struct mb2_tag_mmap), "EFI memory map", read_efi_mmap},
 };
 
 static void read_tag(struct mb2 *mb2, struct log_limit *limit, const uint8_t *tag,
-		     const struct tag *head)
+		     const struct mb2_tag *head)
 {
 	const struct tag_kind *kind;
 
@@ -232,13 +204,13 @@ int mb2_parse(struct mb2 *mb2, const void *info, uint64_t available)
 {
 	const uint8_t *bytes = info;
 	struct log_limit limit = {0};
-	struct info_header header;
-	struct tag head;
+	struct mb2_info_header header;
+	struct mb2_tag head;
 	uint64_t at = sizeof(header);
 
 	memset(mb2, 0, sizeof(*mb2));
 	mb2->cmdline = mb2->loader_name = "";
-	if (!info || !IS_ALIGNED((uintptr_t)info, MB2_ALIGN))
+	if (!info || !IS_ALIGNED((uintptr_t)info, MB2_TAG_ALIGN))
 		return mb2_refuse("is not at a multiple of 8", (uintptr_t)info);
 	if (available < sizeof(header))
 		return mb2_refuse("does not lie in memory", (uintptr_t)info);
@@ -256,7 +228,7 @@ int mb2_parse(struct mb2 *mb2, const void *info, uint64_t available)
 		if (head.type == MB2_TAG_END)
 			break;
 		read_tag(mb2, &limit, bytes + at, &head);
-		at = ALIGN_UP(at + head.size, (uint64_t)MB2_ALIGN);
+		at = ALIGN_UP(at + head.size, (uint64_t)MB2_TAG_ALIGN);
 	}
 	if (mb2->modules_left_out)
 		log_warn("Multiboot2: %u modules are left out: at most %u can be given, with a "
@@ -267,7 +239,7 @@ int mb2_parse(struct mb2 *mb2, const void *info, uint64_t available)
 
 struct mb2_range mb2_mmap_entry(const struct mb2_entries *mmap, uint32_t i)
 {
-	struct mmap_entry e;
+	struct mb2_mmap_entry e;
 
 	memcpy(&e, mmap->data + (uint64_t)i * mmap->entry_size, sizeof(e));
 	return (struct mb2_range){.start = e.base, .len = e.length, .type = e.type};

@@ -1,34 +1,10 @@
-/* Multiboot2: the numbers of the header (shared with the assembly) and a bounds-checked parser of
- * the information structure that the boot loader leaves ('Multiboot2 specification', 'Boot
- * information format'). The structure counts as untrusted bytes. Pure. */
+/* Multiboot2: a bounds-checked parser of the information structure that the boot loader leaves
+ * ('Multiboot2 specification', 'Boot information format'). The structure counts as untrusted bytes.
+ * Pure. The numbers are for the assembly, too. */
 #ifndef BOOT_MB2_H
 #define BOOT_MB2_H
 
-/* 'OS image format': the header in the image. */
-#define MB2_HEADER_MAGIC     0xe85250d6
-#define MB2_HEADER_ALIGN     8
-#define MB2_HEADER_ARCH_I386 0 /* entered in 32-bit protected mode */
-
-#define MB2_HEADER_TAG_END                 0
-#define MB2_HEADER_TAG_INFORMATION_REQUEST 1
-#define MB2_HEADER_TAG_CONSOLE_FLAGS       4
-#define MB2_HEADER_TAG_FRAMEBUFFER         5
-#define MB2_HEADER_TAG_MODULE_ALIGN        6
-#define MB2_HEADER_TAG_OPTIONAL            1 /* flags: the loader may ignore this tag */
-
-/* 'Machine state': what EAX holds at the entry point. */
-#define MB2_BOOTLOADER_MAGIC 0x36d76289
-
-/* 'Boot information format': the tag types that are asked for or parsed. */
-#define MB2_TAG_END         0
-#define MB2_TAG_CMDLINE     1
-#define MB2_TAG_LOADER_NAME 2
-#define MB2_TAG_MODULE      3
-#define MB2_TAG_MMAP        6
-#define MB2_TAG_FRAMEBUFFER 8
-#define MB2_TAG_ACPI_OLD    14
-#define MB2_TAG_ACPI_NEW    15
-#define MB2_TAG_EFI_MMAP    17
+#include "lib/multiboot2.h"
 
 #ifndef __ASSEMBLER__
 

@@ -16,7 +16,13 @@ stubs: $(STUB_ELFS)
 $(BUILD)/stubs/%.elf: $(BUILD)/guest-stubs/%.o $(STUB_COMMON) guest-stubs/common/stub.ld
 	@mkdir -p $(@D)
 	$(CC) -nostdlib -static -no-pie -Wl,-T,guest-stubs/common/stub.ld -Wl,--build-id=none \
-		-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -o $@ $(filter %.o,$^)
+		-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 $(STUB_LDFLAGS) -o $@ $(filter %.o,$^)
+
+# Those that a Multiboot loader starts have an entry of 32 bits; one finds it by its ELF header, the
+# other by a tag.
+$(filter $(BUILD)/stubs/multiboot%,$(STUB_ELFS)): $(BUILD)/guest-stubs/multiboot/start.S.o \
+	$(BUILD)/guest-stubs/multiboot/checks.o
+$(BUILD)/stubs/multiboot1.elf: STUB_LDFLAGS := -Wl,-e,multiboot_start
 
 $(BUILD)/guest-stubs/%.o: guest-stubs/%.c
 	@mkdir -p $(@D)

@@ -162,6 +162,26 @@ static int put_e820(struct image *image)
 	return err;
 }
 
+/* 'setup_data: a singly linked list'; its one element is a seed for the guest's random numbers, if
+ * there is one. */
+static int put_setup_data(struct image *image, struct setup_header *hdr)
+{
+	const struct guest_shape *shape = image->shape;
+	const struct setup_data data = {.type = SETUP_RNG_SEED, .len = sizeof(shape->seed)};
+	int err;
+
+	hdr->setup_data = 0;
+	if (!shape->has_seed)
+		return 0;
+	hdr->setup_data = LOWMEM_SETUP_DATA;
+	err = image_claim(image, LOWMEM_SETUP_DATA, PAGE_SIZE, "the loader's setup_data");
+	if (!err)
+		err = image_write(image, LOWMEM_SETUP_DATA, &data, sizeof(data));
+	return err ? err
+		   : image_write(image, LOWMEM_SETUP_DATA + sizeof(data), shape->seed,
+				 sizeof(shape->seed));
+}
+
 /* A clean boot_params: zero but for what the document tells the loader to fill. */
 static int put_boot_params(struct image *image, struct bzimage *bz)
 {
@@ -178,8 +198,9 @@ static int put_boot_params(struct image *image, struct bzimage *bz)
 	/* Both fit: the initrd lies below initrd_addr_max. */
 	hdr->ramdisk_image = (uint32_t)initrd;
 	hdr->ramdisk_size = (uint32_t)initrd_len;
-	hdr->setup_data = 0;
-	err = image_zero(image, LOWMEM_INFO, sizeof(struct boot_params));
+	err = put_setup_data(image, hdr);
+	if (!err)
+		err = image_zero(image, LOWMEM_INFO, sizeof(struct boot_params));
 	if (!err)
 		err = image_write(image, BOOT_PARAMS(hdr), hdr, sizeof(*hdr));
 	if (!err)

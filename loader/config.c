@@ -70,6 +70,7 @@ const char *image_format_name(enum image_format format)
 	static const char *const names[] = {
 		[FORMAT_AUTO] = "auto",
 		[FORMAT_FLAT] = "flat",
+		[FORMAT_ELF32] = "ELF32",
 		[FORMAT_ELF64] = "ELF64",
 		[FORMAT_PVH] = "PVH",
 		[FORMAT_BZIMAGE] = "bzImage",

@@ -6,7 +6,7 @@
 #include "lib/types.h"
 
 #define CONFIG_VMS_MAX     64
-#define CONFIG_MODULES_MAX 16
+#define CONFIG_MODULES_MAX 48
 #define CONFIG_NAME_MAX    32
 #define CONFIG_ERROR_MAX   256
 #define CONFIG_ERRORS_MAX  8
@@ -21,6 +21,7 @@ struct boot_module {
 enum image_format {
 	FORMAT_AUTO,
 	FORMAT_FLAT,
+	FORMAT_ELF32,
 	FORMAT_ELF64,
 	FORMAT_PVH,
 	FORMAT_BZIMAGE,

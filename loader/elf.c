@@ -31,6 +31,10 @@ static int not_elf(struct image *image, const char *defect)
 		(elf)->entry = header.e_entry;                                                     \
 		(elf)->phnum = header.e_phnum;                                                     \
 		(elf)->phoff = header.e_phoff;                                                     \
+		(elf)->shnum = header.e_shnum;                                                     \
+		(elf)->shentsize = header.e_shentsize;                                             \
+		(elf)->shstrndx = header.e_shstrndx;                                               \
+		(elf)->shoff = header.e_shoff;                                                     \
 		*(ident) = header.e_ident[EI_DATA];                                                \
 		*(machine) = header.e_machine;                                                     \
 		*(ehtype) = header.e_type;                                                         \
@@ -61,11 +65,11 @@ static int read_header(struct image *image, struct elf_file *elf)
 				  "the kernel's ELF file is for another CPU (e_machine %u); "
 				  "use an x86 kernel",
 				  machine);
-	if (type != ET_EXEC)
+	if (type != ET_EXEC && type != ET_DYN)
 		return image_fail(image, -ENOEXEC,
-				  "the kernel's ELF file (e_type %u) has no fixed addresses; link "
-				  "it with -static -no-pie",
+				  "the kernel's ELF file (e_type %u) is no executable; link it",
 				  type);
+	elf->is_fixed = type == ET_EXEC;
 	if (!elf->phnum || phentsize != entry_size)
 		return not_elf(image, "has no program headers of the right size");
 	if (!range_is_inside(elf->phoff, elf->phnum * entry_size, 0, image->size))
@@ -128,7 +132,13 @@ int elf_open(struct image *image, struct elf_file *elf)
 	return err;
 }
 
-static int claim_segments(struct image *image, const struct elf_file *elf, uint64_t entry)
+static bool is_loaded(const struct elf_segment *s)
+{
+	return s->type == PT_LOAD && s->memsz;
+}
+
+static int claim_segments(struct image *image, const struct elf_file *elf, uint64_t slide,
+			  uint64_t entry)
 {
 	bool is_entry_loaded = false;
 	uint32_t count = 0;
@@ -137,17 +147,17 @@ static int claim_segments(struct image *image, const struct elf_file *elf, uint6
 		struct elf_segment s = elf_segment(image, elf, i);
 		int err;
 
-		if (s.type != PT_LOAD || !s.memsz)
+		if (!is_loaded(&s))
 			continue;
 		if (++count > IMAGE_SEGMENTS_MAX)
 			return image_fail(image, -ENOEXEC,
 					  "the kernel's ELF file has more than %u loadable "
 					  "segments; link it with fewer",
 					  IMAGE_SEGMENTS_MAX);
-		err = image_claim(image, s.paddr, s.memsz, "an ELF segment");
+		err = image_claim(image, s.paddr + slide, s.memsz, "an ELF segment");
 		if (err)
 			return err;
-		is_entry_loaded |= range_is_inside(entry, 1, s.paddr, s.filesz);
+		is_entry_loaded |= range_is_inside(entry, 1, s.paddr + slide, s.filesz);
 	}
 	if (!count)
 		return not_elf(image, "has nothing to load");
@@ -160,20 +170,63 @@ static int claim_segments(struct image *image, const struct elf_file *elf, uint6
 	return 0;
 }
 
-int elf_load(struct image *image, const struct elf_file *elf, uint64_t entry)
+int elf_load_at(struct image *image, const struct elf_file *elf, uint64_t slide, uint64_t entry)
 {
-	int err = claim_segments(image, elf, entry);
+	int err = claim_segments(image, elf, slide, entry);
 
 	for (uint32_t i = 0; i < elf->phnum && !err; i++) {
 		struct elf_segment s = elf_segment(image, elf, i);
+		uint64_t to = s.paddr + slide;
 
-		if (s.type != PT_LOAD || !s.memsz)
+		if (!is_loaded(&s))
 			continue;
-		err = image_write(image, s.paddr, image->data + s.offset, s.filesz);
+		err = image_write(image, to, image->data + s.offset, s.filesz);
 		if (!err)
-			err = image_zero(image, s.paddr + s.filesz, s.memsz - s.filesz);
+			err = image_zero(image, to + s.filesz, s.memsz - s.filesz);
 	}
 	return err;
+}
+
+int elf_load(struct image *image, const struct elf_file *elf, uint64_t entry)
+{
+	if (!elf->is_fixed)
+		return image_fail(image, -ENOEXEC,
+				  "the kernel's ELF file (e_type %u) has no fixed addresses; link "
+				  "it with -static -no-pie",
+				  ET_DYN);
+	return elf_load_at(image, elf, 0, entry);
+}
+
+int elf_span(struct image *image, const struct elf_file *elf, uint64_t *low, uint64_t *high)
+{
+	*low = *high = 0;
+	for (uint32_t i = 0; i < elf->phnum; i++) {
+		struct elf_segment s = elf_segment(image, elf, i);
+		uint64_t end;
+
+		if (!is_loaded(&s))
+			continue;
+		if (!checked_add(s.paddr, s.memsz, &end))
+			return image_fail(image, -ENOEXEC,
+					  "the kernel's ELF segment %u, 0x%llx bytes at 0x%llx, "
+					  "ends beyond all memory: it is damaged; build it again",
+					  i, (unsigned long long)s.memsz,
+					  (unsigned long long)s.paddr);
+		*low = *high ? MIN(*low, s.paddr) : s.paddr;
+		*high = MAX(*high, end);
+	}
+	return 0;
+}
+
+uint64_t elf_physical_entry(const struct image *image, const struct elf_file *elf)
+{
+	for (uint32_t i = 0; i < elf->phnum; i++) {
+		struct elf_segment s = elf_segment(image, elf, i);
+
+		if (is_loaded(&s) && range_is_inside(elf->entry, 1, s.vaddr, s.memsz))
+			return elf->entry - s.vaddr + s.paddr;
+	}
+	return elf->entry;
 }
 
 /* One PT_NOTE segment of `len` bytes; padding of names and descriptors is `align`, 4 or 8. */

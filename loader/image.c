@@ -88,22 +88,69 @@ int image_claim(struct image *image, uint64_t base, uint64_t len, const char *wh
 	return add_claim(image, base, len, what);
 }
 
-int image_claim_high(struct image *image, uint64_t len, uint64_t limit, const char *what,
-		     uint64_t *base)
+static bool find_low(const struct image *image, uint64_t len, uint64_t align, uint64_t from,
+		     uint64_t to, uint64_t *base)
 {
-	uint64_t top = MIN(limit, image->shape->low_end);
 	const struct image_claim *other;
 
-	while (len <= top && ALIGN_DOWN(top - len, (uint64_t)PAGE_SIZE) >= GUEST_HOLE_END) {
-		*base = ALIGN_DOWN(top - len, (uint64_t)PAGE_SIZE);
+	for (*base = ALIGN_UP(from, align); *base <= to && len <= to - *base;
+	     *base = ALIGN_UP(other->base + other->len, align)) {
 		other = claim_in(image, *base, len);
 		if (!other)
-			return add_claim(image, *base, len, what);
-		top = other->base;
+			return true;
 	}
+	return false;
+}
+
+static bool find_high(const struct image *image, uint64_t len, uint64_t align, uint64_t from,
+		      uint64_t to, uint64_t *base)
+{
+	const struct image_claim *other;
+
+	for (; len <= to && ALIGN_DOWN(to - len, align) >= from; to = other->base) {
+		*base = ALIGN_DOWN(to - len, align);
+		other = claim_in(image, *base, len);
+		if (!other)
+			return true;
+	}
+	return false;
+}
+
+bool image_find(const struct image *image, uint64_t len, const struct image_place *place,
+		uint64_t *base)
+{
+	struct memory_map_row row[MEMORY_MAP_MAX];
+	uint32_t n = memory_map(image->shape, row);
+	bool is_found = false;
+
+	for (uint32_t i = 0; i < n && !is_found; i++) {
+		const struct memory_map_row *r = &row[place->is_high ? n - 1 - i : i];
+		uint64_t from = MAX(place->floor, r->base);
+		uint64_t to = MIN(place->ceiling, r->base + r->len);
+
+		if (r->type != E820_RAM || r->base >= GIB(4) || from >= to)
+			continue;
+		is_found = place->is_high ? find_high(image, len, place->align, from, to, base)
+					  : find_low(image, len, place->align, from, to, base);
+	}
+	return is_found;
+}
+
+int image_claim_place(struct image *image, uint64_t len, const struct image_place *place,
+		      const char *what, uint64_t *base)
+{
+	uint64_t kib = len / 1024 + !!(len % 1024);
+
+	if (image_find(image, len, place, base))
+		return add_claim(image, *base, len, what);
 	return image_fail(image, -ENOSPC,
 			  "no place in RAM for %s of %llu KiB; give more mem=", what,
-			  (unsigned long long)(len + 1023) / 1024);
+			  (unsigned long long)kib);
+}
+
+struct image_place image_place_high(uint64_t limit)
+{
+	return (struct image_place){GUEST_HOLE_END, limit, PAGE_SIZE, true};
 }
 
 int image_write(struct image *image, uint64_t to, const void *from, uint64_t len)
@@ -122,23 +169,28 @@ int image_zero(struct image *image, uint64_t to, uint64_t len)
 	return 0;
 }
 
+int image_put_file(struct image *image, const struct boot_module *file,
+		   const struct image_place *place, const char *what, uint64_t *base)
+{
+	int err;
+
+	if (!file->size)
+		return image_fail(image, -EINVAL,
+				  "%s's file is empty; check the file and its module2 line", what);
+	err = image_claim_place(image, file->size, place, what, base);
+	return err ? err : image_write(image, *base, file->data, file->size);
+}
+
 int image_put_initrd(struct image *image, uint64_t limit, uint64_t *base, uint64_t *len)
 {
 	const struct boot_module *initrd = image->config->initrd;
-	int err;
+	const struct image_place place = image_place_high(limit);
 
 	*base = *len = 0;
 	if (!initrd)
 		return 0;
-	if (!initrd->size)
-		return image_fail(
-			image, -EINVAL,
-			"the initrd's file is empty; check the file and its module2 line");
-	err = image_claim_high(image, initrd->size, limit, "the initrd", base);
-	if (err)
-		return err;
 	*len = initrd->size;
-	return image_write(image, *base, initrd->data, *len);
+	return image_put_file(image, initrd, &place, "the initrd", base);
 }
 
 int image_refuse_initrd(struct image *image, const char *what)

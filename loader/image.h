@@ -6,7 +6,7 @@
 #include "loader/load.h"
 
 /* Pieces of one guest's memory: the fixed ones, segments, initrd, modules. */
-#define IMAGE_CLAIMS_MAX   64
+#define IMAGE_CLAIMS_MAX   96
 /* Loadable segments of one ELF file. */
 #define IMAGE_SEGMENTS_MAX 32
 
@@ -14,6 +14,9 @@ struct image_claim {
 	uint64_t base, len;
 	const char *what; /* "the kernel", "the page tables" */
 };
+
+_Static_assert(IMAGE_CLAIMS_MAX >= CONFIG_MODULES_MAX + IMAGE_SEGMENTS_MAX + 10,
+	       "a kernel and its modules fit, with what the loader adds");
 
 struct image {
 	const struct vm_config *config;
@@ -35,14 +38,32 @@ int image_fail(struct image *image, int err, const char *fmt, ...) __printf_like
  * RAM, and nobody else's. 0; or -EINVAL with the error written. */
 int __must_check image_claim(struct image *image, uint64_t base, uint64_t len, const char *what);
 
-/* Finds and reserves the highest page-aligned place for `len` bytes, len > 0, at or above 1 MiB and
- * below `limit` in the RAM below 4 GiB. 0; or -ENOSPC with the error written. */
-int __must_check image_claim_high(struct image *image, uint64_t len, uint64_t limit,
-				  const char *what, uint64_t *base);
+/* Where a piece may lie: in [floor, ceiling) of the RAM below 4 GiB, its base a multiple of
+ * `align`, a power of two up to 2 GiB; the lowest such place, or the highest. */
+struct image_place {
+	uint64_t floor, ceiling, align;
+	bool is_high;
+};
+
+/* Finds a place for `len` bytes that nobody has. False when there is none. */
+bool image_find(const struct image *image, uint64_t len, const struct image_place *place,
+		uint64_t *base);
+
+/* Finds and reserves it, len > 0. 0; or -ENOSPC with the error written. */
+int __must_check image_claim_place(struct image *image, uint64_t len,
+				   const struct image_place *place, const char *what,
+				   uint64_t *base);
+
+/* The highest pages at or above 1 MiB and below `limit`. */
+struct image_place image_place_high(uint64_t limit);
 
 /* gmem_write and gmem_zero, with the error written when they fail. */
 int __must_check image_write(struct image *image, uint64_t to, const void *from, uint64_t len);
 int __must_check image_zero(struct image *image, uint64_t to, uint64_t len);
+
+/* Copies a boot module's file, which must not be empty, to such a place. */
+int __must_check image_put_file(struct image *image, const struct boot_module *file,
+				const struct image_place *place, const char *what, uint64_t *base);
 
 /* Copies the initrd, if there is one, to the highest place below `limit`. `*base` and `*len` are 0
  * without one. */
@@ -65,9 +86,12 @@ uint32_t memory_map(const struct guest_shape *shape, struct memory_map_row row[M
 
 /* The loaders, one a format. 0; or a negative errno with the error written. */
 int __must_check load_flat(struct image *image);
+int __must_check load_elf32(struct image *image);
 int __must_check load_elf64(struct image *image);
 int __must_check load_pvh(struct image *image);
 int __must_check load_bzimage(struct image *image);
+int __must_check load_multiboot1(struct image *image);
+int __must_check load_multiboot2(struct image *image);
 
 /* Is the file of this format, as far as its magic says? */
 bool is_bzimage(const struct image *image);

@@ -4,6 +4,7 @@
 #include "lib/string.h"
 #include "loader/acpi.h"
 #include "loader/image.h"
+#include "loader/lowmem.h"
 
 struct foreign {
 	uint32_t at, len;
@@ -36,7 +37,9 @@ static enum image_format recognise(struct image *image)
 		return FORMAT_MULTIBOOT2;
 	if (is_multiboot1(image))
 		return FORMAT_MULTIBOOT1;
-	return is_elf(image) ? FORMAT_ELF64 : FORMAT_AUTO;
+	if (is_elf(image))
+		return is_elf64(image) ? FORMAT_ELF64 : FORMAT_ELF32;
+	return FORMAT_AUTO;
 }
 
 static int refuse_unknown(struct image *image)
@@ -63,6 +66,8 @@ static int load_image(struct image *image, enum image_format format)
 	switch (format) {
 	case FORMAT_FLAT:
 		return load_flat(image);
+	case FORMAT_ELF32:
+		return load_elf32(image);
 	case FORMAT_ELF64:
 		return load_elf64(image);
 	case FORMAT_PVH:
@@ -70,11 +75,9 @@ static int load_image(struct image *image, enum image_format format)
 	case FORMAT_BZIMAGE:
 		return load_bzimage(image);
 	case FORMAT_MULTIBOOT1:
+		return load_multiboot1(image);
 	case FORMAT_MULTIBOOT2:
-		return image_fail(image, -ENOEXEC,
-				  "%s kernels are not loaded by this version; give a bzImage, an "
-				  "ELF file with a PVH note, an ELF64 file or a flat binary",
-				  image_format_name(format));
+		return load_multiboot2(image);
 	case FORMAT_AUTO:
 		break;
 	}
@@ -105,11 +108,14 @@ int load_guest(const struct vm_config *config, const struct guest_shape *shape,
 	if (format == FORMAT_AUTO)
 		format = recognise(&image);
 	entry->format = image_format_name(format);
-	err = load_image(&image, format);
-	if (!err && acpi_build(shape, gmem))
-		err = image_fail(&image, -ENOSPC,
-				 "the ACPI tables find no RAM at 0x%x-0x%x; give more mem=",
-				 GUEST_ACPI_BASE, GUEST_ACPI_BASE + GUEST_ACPI_SIZE - 1);
+	/* First, because Multiboot2 hands out copies of the root pointer. */
+	if (acpi_build(shape, gmem))
+		return image_fail(&image, -ENOSPC,
+				  "the ACPI tables find no RAM at 0x%x-0x%x; give more mem=",
+				  GUEST_ACPI_BASE, GUEST_ACPI_BASE + GUEST_ACPI_SIZE - 1);
+	err = lowmem_build_firmware(&image);
+	if (!err)
+		err = load_image(&image, format);
 	if (!err)
 		error[0] = '\0';
 	return err;

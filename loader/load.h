@@ -26,6 +26,9 @@ struct guest_shape {
 	/* [0, low_end) with the hole at 0xa0000-0xfffff reserved but for RAM there; and above 4 GiB
 	 * [4 GiB, high_end), high_end 0 when there is none. */
 	uint64_t low_end, high_end;
+	/* Random bytes for the guest's own generator, by a bzImage's setup_data. */
+	bool has_seed;
+	uint8_t seed[32];
 };
 
 /* Loads config->kernel with its initrd, modules and command line. Builds the ACPI tables. 0; or a

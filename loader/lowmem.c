@@ -15,6 +15,26 @@
 
 #define IDENTITY_GIB 4u
 
+/* devices/ has a UART there. */
+#define COM1_PORT 0x3f8u
+
+/* push bp; mov bp, sp; or byte [bp + 6], 1 (the caller's carry); mov ah, 0x86; pop bp; iret */
+static const uint8_t bios_call[] = {0x55, 0x89, 0xe5, 0x80, 0x4e, 0x06,
+				    0x01, 0xb4, 0x86, 0x5d, 0xcf};
+
+int lowmem_build_firmware(struct image *image)
+{
+	const uint16_t com1 = COM1_PORT, kib = GUEST_HOLE_BASE / 1024;
+	const uint16_t vector[] = {LOWMEM_BIOS_CALL & 0xffff, LOWMEM_BIOS_CALL >> 4 & 0xf000};
+	int err = image_write(image, LOWMEM_BIOS_CALL, bios_call, sizeof(bios_call));
+
+	for (uint32_t i = 0; i < LOWMEM_VECTORS && !err; i++)
+		err = image_write(image, i * sizeof(vector), vector, sizeof(vector));
+	if (!err)
+		err = image_write(image, LOWMEM_BDA_COM1, &com1, sizeof(com1));
+	return err ? err : image_write(image, LOWMEM_BDA_KIB, &kib, sizeof(kib));
+}
+
 static int put_gdt(struct image *image, uint8_t mode)
 {
 	const uint64_t gdt[] = {0, mode == 64 ? GDT_CODE32 : GDT_CODE64,
@@ -69,16 +89,21 @@ static int put_cmdline(struct image *image, const char *format, uint32_t cmdline
 	return err ? err : image_write(image, LOWMEM_CMDLINE, text, len + 1);
 }
 
-int lowmem_build(struct image *image, uint8_t mode, const char *format, uint32_t cmdline_max)
+int lowmem_build_mode(struct image *image, uint8_t mode)
 {
 	int err = put_gdt(image, mode);
 
 	image->entry->mode = mode;
 	if (!err && mode == 64)
 		err = put_page_tables(image);
-	if (!err)
-		err = put_cmdline(image, format, cmdline_max);
 	return err;
+}
+
+int lowmem_build(struct image *image, uint8_t mode, const char *format, uint32_t cmdline_max)
+{
+	int err = lowmem_build_mode(image, mode);
+
+	return err ? err : put_cmdline(image, format, cmdline_max);
 }
 
 int lowmem_build_stack(struct image *image)

@@ -65,14 +65,9 @@ static int put_module(struct image *image, const struct vm_module *module, uint3
 {
 	struct hvm_modlist_entry row = {.size = module->module->size};
 	uint64_t len = strlen(module->string) + 1;
-	int err;
+	const struct image_place place = image_place_high(GIB(4));
+	int err = image_put_file(image, module->module, &place, "a module", &row.paddr);
 
-	if (!row.size)
-		return image_fail(image, -EINVAL,
-				  "a module's file is empty; check the file and its module2 line");
-	err = image_claim_high(image, row.size, GIB(4), "a module", &row.paddr);
-	if (!err)
-		err = image_write(image, row.paddr, module->module->data, row.size);
 	if (!err && len > 1) {
 		if (len > LOWMEM_STRINGS + LOWMEM_STRINGS_SIZE - *strings)
 			return image_fail(image, -ENOSPC,

@@ -186,6 +186,28 @@ def bad_modules() -> list[Case]:
     ]
 
 
+def multiboot() -> list[Case]:
+    """Kernels that were built for GRUB: what they find, by the entry point of each version."""
+    modules = [(fixtures.module("a", 5000), "first module=1"), (fixtures.module("b", 1), "")]
+    append = "root=here quiet"
+    return [
+        Case("multiboot", [
+            Guest("multiboot1", modules=modules, append=append), hello(),
+            Guest("multiboot2", modules=modules, append=append)], cpus=2,
+             must=[r"'multiboot1': Multiboot1, 16M", r"'multiboot2': Multiboot2, 16M"]),
+        Case("bios-call", [Guest("real", kernel=fixtures.bios_call(), is_tap=False,
+                                 words=["format=flat", "mode=real"])]),
+        # One that asks for more than there is, and one whose modules have no place.
+        Case("multiboot-bad", [
+            Guest("screen", kernel=fixtures.multiboot2_with_screen(), verdict="failed",
+                  is_tap=False, reason=r"requires information .* tag 8, framebuffer"),
+            Guest("full", stub="multiboot1", mem="4M", verdict="failed", is_tap=False,
+                  modules=[(fixtures.module("c", 4 << 20), "")],
+                  reason=r"no place in RAM for a module of 4096 KiB"),
+            hello()], cpus=2, status=(1, 2)),
+    ]
+
+
 def firmware_and_models() -> list[Case]:
     """What the machine itself may lack."""
     return [
@@ -354,5 +376,5 @@ def all_cases() -> list[Case]:
     cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
-    cases += kvm_cases() + local_apic()
+    cases += kvm_cases() + local_apic() + multiboot()
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()

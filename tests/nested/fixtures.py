@@ -30,6 +30,11 @@ def _hello() -> bytes:
         return b""  # not built: the cases that use it say so
 
 
+def module(letter: str, size: int) -> str:
+    """A boot module of one letter."""
+    return _write(f"module-{letter}", letter.encode() * size)
+
+
 def empty() -> str:
     return _write("empty", b"")
 
@@ -42,6 +47,25 @@ def contents() -> str:
 def truncated_elf() -> str:
     """An ELF whose first segment reaches beyond the end of the file."""
     return _write("truncated.elf", _hello()[:1024])
+
+
+def multiboot2_with_screen() -> str:
+    """A Multiboot2 header that cannot do without a framebuffer."""
+    tags = struct.pack("<HHII4x", 1, 0, 12, 8)                                        # request
+    tags += struct.pack("<HHI4I", 2, 0, 24, 1 << 20, 1 << 20, 0, 0)                   # addresses
+    tags += struct.pack("<HHII4x", 3, 0, 12, 1 << 20) + struct.pack("<HHI", 0, 0, 8)  # entry, end
+    length = 16 + len(tags)
+    header = struct.pack("<4I", 0xe85250d6, 0, length, -(0xe85250d6 + length) & 0xffffffff)
+    return _write("screen.bin", header + tags)
+
+
+def bios_call() -> str:
+    """Real-mode code that calls INT 15h and writes 0 to port 0xf4 if that fails as it must."""
+    return _write("bios-call.bin", bytes.fromhex(
+        "31c0 8ed8 f8 cd15"   # xor ax, ax; mov ds, ax; clc; int 0x15
+        "730b 80fc86 7506"    # jnc bad; cmp ah, 0x86; jne bad
+        "30c0 e6f4 f4"        # xor al, al; out 0xf4, al; hlt
+        "90 b001 e6f4 f4"))   # bad: mov al, 1; out 0xf4, al; hlt
 
 
 def foreign() -> str:

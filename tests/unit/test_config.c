@@ -405,7 +405,7 @@ static void test_too_many(void **state)
 		ptr[i] = "vm=a module";
 	parse_lines("", ptr, CONFIG_MODULES_MAX + 2);
 	assert_int_equal(config.vm[0].module_count, CONFIG_MODULES_MAX);
-	assert_contains(config.vm[0].error, "module 18 is one too many: a VM has at most 16");
+	assert_contains(config.vm[0].error, "module 50 is one too many: a VM has at most 48");
 }
 
 static void test_global_errors_are_bounded(void **state)

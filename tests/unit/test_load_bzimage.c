@@ -291,6 +291,29 @@ static void test_command_line_length(void **state)
 	load(&bp);
 }
 
+/* 'setup_data: the 64-bit physical pointer to NULL terminated single linked list of struct
+ * setup_data: u64 next, u32 type, u32 len, u8 data[]'; SETUP_RNG_SEED is 9. */
+static void test_setup_data(void **state)
+{
+	struct boot_params bp;
+	uint64_t at;
+
+	(void)state;
+	load(&bp);
+	assert_int_equal(bp.hdr.setup_data, 0);
+	guest.shape.has_seed = true;
+	memset(guest.shape.seed, 0x5e, sizeof(guest.shape.seed));
+	load(&bp);
+	at = bp.hdr.setup_data;
+	assert_in_range(at, 0xa000, 0x9f000);
+	assert_int_equal(fake_guest_u64(&guest, at), 0);
+	assert_int_equal(fake_guest_u32(&guest, at + 8), 9);
+	assert_int_equal(fake_guest_u32(&guest, at + 12), 32);
+	for (unsigned i = 0; i < 32; i++)
+		assert_int_equal(fake_guest_u8(&guest, at + 16 + i), 0x5e);
+	assert_int_equal(fake_guest_u8(&guest, at + 48), 0xa5);
+}
+
 static void test_modules_are_refused(void **state)
 {
 	(void)state;
@@ -342,6 +365,7 @@ int main(void)
 		TEST(test_truncated),
 		TEST(test_lying_header),
 		TEST(test_command_line_length),
+		TEST(test_setup_data),
 		TEST(test_modules_are_refused),
 		TEST(test_mutations),
 	};

@@ -1,4 +1,4 @@
-/* ELF64 images: System V ABI, 'ELF Header' and 'Program Header', and docs/guests.md. 'Kernel files
+/* ELF images: System V ABI, 'ELF Header' and 'Program Header', and docs/guests.md. 'Kernel files
  * are untrusted: truncated, foreign, lying headers each get a message naming the defect.' */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -125,27 +125,55 @@ static void test_foreign(void **state)
 	file.ehdr.e_type = ET_DYN;
 	assert_refused(sizeof(file), "-no-pie");
 	file.ehdr.e_type = ET_REL;
-	assert_refused(sizeof(file), "no fixed addresses");
+	assert_refused(sizeof(file), "e_type 1) is no executable");
 	guest.config.format = FORMAT_ELF64;
 	file.ehdr.e_ident[0] = 0;
 	assert_refused(sizeof(file), "not an ELF file");
 }
 
-static void test_32_bit_without_pvh(void **state)
+/* A 32-bit file without the PVH note starts in 32-bit mode, with the registers of ELF64. */
+static void test_32_bit(void **state)
 {
-	Elf32_Ehdr small = {
-		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
-			    EV_CURRENT},
-		.e_type = ET_EXEC,
-		.e_machine = EM_386,
-		.e_phoff = sizeof(Elf32_Ehdr),
-		.e_phentsize = sizeof(Elf32_Phdr),
-		.e_phnum = 1,
+	struct {
+		Elf32_Ehdr ehdr;
+		Elf32_Phdr phdr;
+		uint8_t code[16];
+	} small = {
+		.ehdr = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+				     EV_CURRENT},
+			 .e_type = ET_EXEC,
+			 .e_machine = EM_386,
+			 .e_entry = 0x180004,
+			 .e_phoff = sizeof(Elf32_Ehdr),
+			 .e_phentsize = sizeof(Elf32_Phdr),
+			 .e_phnum = 1},
+		.phdr = {.p_type = PT_LOAD,
+			 .p_offset = sizeof(Elf32_Ehdr) + sizeof(Elf32_Phdr),
+			 .p_paddr = 0x180000,
+			 .p_filesz = 16,
+			 .p_memsz = 32},
+		.code = {1, 2, 3, 4, 0xf4},
 	};
 
 	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		guest.config.format = i ? FORMAT_ELF32 : FORMAT_AUTO;
+		assert_int_equal(fake_guest_load(&guest, &small, sizeof(small)), 0);
+		assert_string_equal(guest.entry.format, "ELF32");
+		assert_int_equal(guest.entry.mode, 32);
+		assert_int_equal(guest.entry.rip, 0x180004);
+		assert_int_equal(guest.entry.cr3, 0);
+		assert_int_equal(guest.entry.rsp, 0x80000);
+		assert_int_equal(guest.entry.rsi, MIB(4));
+		assert_int_equal(fake_guest_u64(&guest, guest.entry.gdt_base + guest.entry.cs),
+				 0x00cf9b000000ffff);
+		assert_int_equal(fake_guest_u8(&guest, 0x180004), 0xf4);
+		assert_int_equal(fake_guest_u8(&guest, 0x18001f), 0);
+	}
+	assert_refused(sizeof(file), "an ELF file of 64 bits, format= says 32");
+	guest.config.format = FORMAT_ELF64;
 	memcpy(&file, &small, sizeof(small));
-	assert_refused(sizeof(file), "32-bit ELF file without a PVH note");
+	assert_refused(sizeof(file), "an ELF file of 32 bits, format= says 64");
 }
 
 static void test_lying_headers(void **state)
@@ -266,7 +294,7 @@ int main(void)
 		TEST(test_loads),
 		TEST(test_truncated),
 		TEST(test_foreign),
-		TEST(test_32_bit_without_pvh),
+		TEST(test_32_bit),
 		TEST(test_lying_headers),
 		TEST(test_bad_places),
 		TEST(test_entry_outside),

@@ -202,12 +202,9 @@ static void test_unknown_files(void **state)
 	assert_refused(file, sizeof(file), "ISO image");
 }
 
-static void put_words(uint8_t *file, uint32_t at, const uint32_t *words, unsigned n)
-{
-	memcpy(file + at, words, n * 4);
-}
-
-static void test_multiboot_is_recognised_and_refused(void **state)
+/* 'The Multiboot header must be contained completely within the first 8192 bytes of the OS image,
+ * and must be longword (32-bit) aligned'; Multiboot2: 'the first 32768 bytes, 64-bit aligned'. */
+static void test_multiboot_is_recognised(void **state)
 {
 	const uint32_t mb1[] = {0x1badb002, 3, 0u - 0x1badb002 - 3};
 	const uint32_t mb2[] = {0xe85250d6, 0, 24, 0u - 0xe85250d6 - 24};
@@ -215,16 +212,21 @@ static void test_multiboot_is_recognised_and_refused(void **state)
 
 	(void)state;
 	guest.config.format = FORMAT_AUTO;
-	put_words(file, 8180, mb1, 3); /* ends with the first 8192 bytes */
-	assert_refused(file, sizeof(file), "Multiboot1 kernels are not loaded by this version");
-	assert_refused(file, 8191, "neither");
-	memset(file, 0, sizeof(file));
-	put_words(file, 32752, mb2, 4);
-	assert_refused(file, sizeof(file), "Multiboot2 kernels are not loaded by this version");
+	memcpy(file + 8180, mb1, sizeof(mb1));
+	assert_refused(file, sizeof(file), "has a Multiboot header, but neither");
+	assert_string_equal(guest.entry.format, "Multiboot1");
+	assert_refused(file, 8191, "neither a bzImage");
+	memcpy(file + 32752, mb2, sizeof(mb2));
+	assert_refused(file, sizeof(file), "the kernel's Multiboot2 header");
+	assert_string_equal(guest.entry.format, "Multiboot2");
 	file[32760]++; /* the sum is wrong */
-	assert_refused(file, sizeof(file), "neither");
+	assert_refused(file, sizeof(file), "has a Multiboot header, but neither");
+	assert_string_equal(guest.entry.format, "Multiboot1");
+	guest.config.format = FORMAT_MULTIBOOT2;
+	assert_refused(file, sizeof(file), "no Multiboot2 header in its first 32768 bytes");
+	file[8180]++;
 	guest.config.format = FORMAT_MULTIBOOT1;
-	assert_refused(file, sizeof(file), "Multiboot1");
+	assert_refused(file, sizeof(file), "no Multiboot1 header in its first 8192 bytes");
 }
 
 /* '[0, low_end) with the hole at 0xa0000-0xfffff reserved; and above 4 GiB [4 GiB, high_end).' */
@@ -250,12 +252,20 @@ static void test_memory_map(void **state)
 	assert_int_equal(row[3].type, 1);
 }
 
-/* Every guest finds the RSDP. */
-static void test_acpi_is_there(void **state)
+/* Every guest finds the RSDP, real-mode vectors, and in the BIOS data area COM1's port and the KiB
+ * of low memory. */
+static void test_firmware_is_there(void **state)
 {
 	(void)state;
 	assert_loads(code, sizeof(code));
 	assert_int_equal(fake_guest_u64(&guest, GUEST_ACPI_BASE), 0x2052545020445352);
+	/* All vectors lead to F000:FF53, which sets carry in the caller's flags and returns. */
+	for (unsigned vector = 0; vector < 256; vector++)
+		assert_int_equal(fake_guest_u32(&guest, vector * 4), 0xf000ff53);
+	assert_int_equal(fake_guest_u8(&guest, 0xfff53), 0x55);
+	assert_int_equal(fake_guest_u8(&guest, 0xfff53 + 10), 0xcf);
+	assert_int_equal(fake_guest_u32(&guest, 0x400) & 0xffff, 0x3f8);
+	assert_int_equal(fake_guest_u32(&guest, 0x413) & 0xffff, 640);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -269,9 +279,9 @@ int main(void)
 		TEST(test_bad_places),
 		TEST(test_what_a_flat_image_cannot_take),
 		TEST(test_unknown_files),
-		TEST(test_multiboot_is_recognised_and_refused),
+		TEST(test_multiboot_is_recognised),
 		TEST(test_memory_map),
-		TEST(test_acpi_is_there),
+		TEST(test_firmware_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

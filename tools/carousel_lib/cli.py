@@ -122,7 +122,7 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
     vm = parser.add_argument_group("virtual machines")
     vm.add_argument("--vm", action=AddVm, dest="vms", metavar="NAME", help="begins a VM")
     vm.add_argument("--kernel", action=VmOption, metavar="FILE",
-                    help="bzImage, vmlinux (PVH), ELF or flat image")
+                    help="bzImage, vmlinux (PVH), Multiboot, ELF or flat image")
     vm.add_argument("--unpack", action=VmOption, nargs=0,
                     help="the kernel is a bzImage: take its vmlinux out on this machine first")
     vm.add_argument("--initrd", action=VmOption, metavar="FILE",
