@@ -104,6 +104,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.cpuid_len = config->cpuid_len,
 		.slice = ns_to_tsc(&boot->tsc, slice_us * 1000 * config->weight),
 		.cap = config->cap,
+		.has_virtio_rng = config->has_virtio_rng,
 	};
 	struct guest_shape shape = {.vcpus = config->vcpus, .tsc_hz = boot->tsc.hz};
 	struct guest_entry entry;

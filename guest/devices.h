@@ -13,6 +13,11 @@
 #include "devices/rtc.h"
 #include "devices/sysctl.h"
 #include "devices/uart16550.h"
+#include "devices/virtio_rng.h"
+#include "guest/entropy.h"
+
+/* Where each PCI device is. */
+#define PCI_SLOT_RNG 2u
 
 struct guest_devices {
 	struct bus ports, mmio;
@@ -26,6 +31,9 @@ struct guest_devices {
 	struct i8042 i8042;
 	struct sysctl sysctl;
 	struct debug_exit debug_exit;
+	struct pci_bus pci;
+	struct entropy entropy;
+	struct virtio_rng rng;
 };
 
 #endif

@@ -4,6 +4,7 @@
 #include "lib/checked.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "loader/acpi_pci.h"
 #include "loader/acpi_tables.h"
 
 #define RESET_PORT      0xcf9u
@@ -18,7 +19,7 @@
 #define FACS_ALIGNMENT  64u
 #define TABLE_ALIGNMENT 16u
 
-/* The DSDT's AML, as the compiler of this source gives it:
+/* The DSDT's AML (PCI's is in acpi_pci.c), as the compiler of this source gives it:
  *
  *   Name (\_S5, Package () {5, 5})
  *   Scope (\_SB) {
@@ -117,6 +118,7 @@ static uint64_t put_dsdt(struct table *t)
 	table_begin(t, TABLE_ALIGNMENT);
 	put(t, &h, sizeof(h));
 	put(t, dsdt_aml, sizeof(dsdt_aml));
+	put(t, acpi_pci_aml, acpi_pci_aml_len);
 	return table_end(t);
 }
 

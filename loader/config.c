@@ -170,7 +170,7 @@ static void unknown_vm_word(struct vm_config *vm, const struct word *word)
 
 /* A word of the hypervisor's tables: what it did, in words. `who` stands in front. */
 static void vm_word(struct vm_config *vm, enum module_role role, const struct word *word,
-		    uint32_t *seen)
+		    uint64_t *seen)
 {
 	const struct word_rule *rule;
 	struct vm_config ignored = {0};
@@ -194,7 +194,7 @@ static void module_words(struct vm_config *vm, enum module_role role, const char
 {
 	const char *cursor = words_skip_file_name(cmdline);
 	bool has_vm = false;
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 	struct word word;
 
 	for (;;) {
@@ -326,7 +326,7 @@ static void parse_options(struct config *config, const char *cmdline)
 	const char *cursor = words_skip_file_name(cmdline);
 	const struct word_rule *rule;
 	char known[160];
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 	struct word word;
 
 	hv_options_set_defaults(&config->options);

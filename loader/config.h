@@ -55,6 +55,7 @@ struct vm_config {
 	uint64_t slice_us;     /* slice_us=, 0: the hypervisor's */
 	uint32_t weight;       /* weight=, default 1: times the slice */
 	uint32_t cap;          /* cap=, percent of a pCPU for each vCPU; default 100: none */
+	bool has_virtio_rng;   /* virtio-rng=on */
 	const char *cpuid; /* cpuid=-name,... as written, or NULL; NOT terminated: see cpuid_len */
 	size_t cpuid_len;
 	bool is_kvm_off;           /* kvm=off */

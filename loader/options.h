@@ -5,7 +5,7 @@
 #include "loader/config.h"
 #include "loader/words.h"
 
-/* Targets: struct hv_options and struct vm_config. At most 32 each. */
+/* Targets: struct hv_options and struct vm_config. At most 64 each. */
 extern const struct word_rule hv_word_rules[];
 extern const uint32_t hv_word_rule_count;
 extern const struct word_rule vm_word_rules[];

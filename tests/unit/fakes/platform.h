@@ -27,7 +27,8 @@ struct fake_platform {
 	enum vm_end end_how;
 	uint32_t end_value;
 	uint32_t notes;
-	uint8_t ram[FAKE_RAM_SIZE];
+	uint8_t random; /* the last random byte */
+	uint8_t ram[FAKE_RAM_SIZE] __aligned(16);
 };
 
 /* A fresh one with the TSC at `hz`. */
