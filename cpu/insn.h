@@ -19,8 +19,27 @@ void irq_enable(void);
 void irq_enable_and_halt(void);
 bool irq_is_enabled(void);
 void cpu_relax(void);
+bool rdrand(uint64_t *value);
+bool rdseed(uint64_t *value);
 
 #else
+
+/* True when the CPU had a number ready. */
+static inline bool rdrand(uint64_t *value)
+{
+	bool is_ready;
+
+	__asm__ volatile("rdrand %0" : "=r"(*value), "=@ccc"(is_ready));
+	return is_ready;
+}
+
+static inline bool rdseed(uint64_t *value)
+{
+	bool is_ready;
+
+	__asm__ volatile("rdseed %0" : "=r"(*value), "=@ccc"(is_ready));
+	return is_ready;
+}
 
 static inline uint64_t rdtsc(void)
 {

@@ -50,6 +50,23 @@ int bus_add_all(struct bus *bus, void *dev, const struct bus_region *regions, ui
 	return 0;
 }
 
+void bus_remove(struct bus *bus, uint64_t base)
+{
+	uint32_t place = 0;
+
+	while (place < bus->count && bus->base[place] != base)
+		place++;
+	if (place == bus->count)
+		return;
+	bus->count--;
+	memmove(&bus->region[place], &bus->region[place + 1],
+		(bus->count - place) * sizeof(bus->region[0]));
+	memmove(&bus->base[place], &bus->base[place + 1],
+		(bus->count - place) * sizeof(bus->base[0]));
+	memset(&bus->region[bus->count], 0, sizeof(bus->region[0]));
+	bus->base[bus->count] = UINT64_MAX;
+}
+
 /* On the path of every port access: six steps of compare and add, no loop. What lies behind the
  * last region has length 0 and holds nothing. */
 const struct bus_region *bus_find(const struct bus *bus, uint64_t addr, unsigned size)

@@ -20,7 +20,8 @@ struct bus_region {
 	bool is_unlocked; /* the region's model takes care of itself: no VM lock (the local APIC) */
 };
 
-/* Sorted by base, disjoint: filled while the VM is built, read-only while it runs. */
+/* Sorted by base, disjoint. The port bus is filled while the VM is built and read-only while it
+ * runs; the MMIO bus changes, under the VM's lock, when the guest moves a PCI BAR. */
 struct bus {
 	/* The regions' bases once more, for the search alone; UINT64_MAX behind the last. */
 	uint64_t base[BUS_SEARCH_SIZE];
@@ -36,6 +37,9 @@ int __must_check bus_add(struct bus *bus, const struct bus_region *region);
 /* Adds `count` regions of one model, with their `dev` filled in: the first error, or 0. */
 int __must_check bus_add_all(struct bus *bus, void *dev, const struct bus_region *regions,
 			     uint32_t count);
+
+/* Takes out the region that begins at `base`, if there is one. */
+void bus_remove(struct bus *bus, uint64_t base);
 
 /* The region that holds all of [addr, addr+size), or NULL. */
 const struct bus_region *bus_find(const struct bus *bus, uint64_t addr, unsigned size);

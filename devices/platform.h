@@ -56,6 +56,13 @@ struct platform_ops {
 	int (*gmem_read)(void *ctx, gpa_t from, void *to, size_t len);
 	int (*gmem_write)(void *ctx, gpa_t to, const void *from, size_t len);
 
+	/* `len` bytes of RAM that lie together, or NULL: for words that are shared with the running
+	 * guest, which are read and written with single aligned accesses. */
+	void *(*gmem_ptr)(void *ctx, gpa_t at, size_t len);
+
+	/* Random bytes, good enough for keys where the machine has a source of such. */
+	void (*random)(void *ctx, void *to, size_t len);
+
 	/* A byte that the guest sent to its console. */
 	void (*console)(void *ctx, uint8_t byte);
 

@@ -1,5 +1,6 @@
 /* The board's system control ports. */
 #include "devices/isa.h"
+#include "devices/pci.h"
 #include "devices/sysctl.h"
 #include "lib/string.h"
 
@@ -55,8 +56,14 @@ void sysctl_init(struct sysctl *sysctl, struct platform *platform)
 	sysctl->port92 = PORT_A_A20;
 }
 
+/* 'Anytime a host bridge sees a full DWORD I/O write from the host to CONFIG_ADDRESS, the bridge
+ * must latch the data'; all other accesses are ordinary ones. */
 static uint64_t reset_bus_read(void *dev, uint64_t offset, unsigned size)
 {
+	const struct sysctl *sysctl = dev;
+
+	if (size == 4 && sysctl->pci)
+		return pci_read_address(sysctl->pci);
 	if (offset != RESET_CONTROL - CONFIG_ADDRESS || size != 1)
 		return bus_unclaimed(size);
 	return sysctl_read(dev, RESET_CONTROL);
@@ -64,7 +71,11 @@ static uint64_t reset_bus_read(void *dev, uint64_t offset, unsigned size)
 
 static void reset_bus_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
 {
-	if (offset == RESET_CONTROL - CONFIG_ADDRESS && size == 1)
+	const struct sysctl *sysctl = dev;
+
+	if (size == 4 && sysctl->pci)
+		pci_write_address(sysctl->pci, (uint32_t)value);
+	else if (offset == RESET_CONTROL - CONFIG_ADDRESS && size == 1)
 		sysctl_write(dev, RESET_CONTROL, (uint8_t)value);
 }
 

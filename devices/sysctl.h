@@ -7,18 +7,22 @@
 #include "devices/bus.h"
 #include "devices/platform.h"
 
+struct pci_bus;
+
 struct sysctl {
 	struct platform *platform; /* (i) */
 	uint8_t port92;
 	uint8_t reset_control;
-	uint8_t post;  /* (a) the last POST code: for reports */
-	uint8_t delay; /* (a) port 0xed */
+	struct pci_bus *pci; /* (i) whose CONFIG_ADDRESS is at 0xcf8; NULL: there is none */
+	uint8_t post;        /* (a) the last POST code: for reports */
+	uint8_t delay;       /* (a) port 0xed */
 };
 
 void sysctl_init(struct sysctl *sysctl, struct platform *platform);
 
 /* Ports 0x80, 0x92, 0xed, and 0xcf8-0xcfb: the reset control register answers byte accesses at
- * 0xcf9 alone, so a double word for PCI's CONFIG_ADDRESS must not be split into it. As bus_add. */
+ * 0xcf9 alone; a double word at 0xcf8 is PCI's CONFIG_ADDRESS and must not be split into it. As
+ * bus_add. */
 int __must_check sysctl_attach(struct sysctl *sysctl, struct bus *ports);
 
 /* Ports 0x92 and 0xcf9. */

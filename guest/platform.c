@@ -6,6 +6,7 @@
 
 #include "cpu/insn.h"
 #include "guest/kvm.h"
+#include "guest/pci.h"
 #include "guest/vcpu_arch.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -115,6 +116,16 @@ static int gmem_write_op(void *ctx, gpa_t to, const void *from, size_t len)
 	return gmem_write(&((struct vm *)ctx)->gmem, to, from, len);
 }
 
+static void *gmem_ptr_op(void *ctx, gpa_t at, size_t len)
+{
+	return gmem_ptr(&((struct vm *)ctx)->gmem, at, len);
+}
+
+static void random_op(void *ctx, void *to, size_t len)
+{
+	entropy_fill(&((struct vm *)ctx)->dev.entropy, to, len);
+}
+
 static void console_op(void *ctx, uint8_t byte)
 {
 	struct vm *vm = ctx;
@@ -181,6 +192,8 @@ static const struct platform_ops ops = {
 	.signal = signal_op,
 	.gmem_read = gmem_read_op,
 	.gmem_write = gmem_write_op,
+	.gmem_ptr = gmem_ptr_op,
+	.random = random_op,
 	.console = console_op,
 	.end = end_op,
 	.wall_ns = wall_ns_op,
@@ -328,7 +341,8 @@ int platform_init(struct vm *vm)
 	    i8042_attach(&dev->i8042, &dev->ports) || sysctl_attach(&dev->sysctl, &dev->ports) ||
 	    debug_exit_attach(&dev->debug_exit, &dev->ports))
 		return -EINVAL;
-	return 0;
+	entropy_init(&dev->entropy, vm->params.is_rdrand_hidden, vm_machine.boot_wall_ns);
+	return guest_pci_init(vm, isa_irq);
 }
 
 void platform_add_vcpu(struct vcpu *vcpu)
@@ -413,7 +427,11 @@ bool platform_console_input(struct vm *vm, uint8_t byte)
 	bool is_taken;
 
 	spin_lock(&vm->lock);
-	is_taken = uart_receive(&vm->dev.uart, byte);
+	/* A guest that drives the virtio console listens there. */
+	if (virtio_console_is_open(&vm->dev.console))
+		is_taken = virtio_console_receive(&vm->dev.console, byte);
+	else
+		is_taken = uart_receive(&vm->dev.uart, byte);
 	spin_unlock(&vm->lock);
 	return is_taken;
 }

@@ -5,6 +5,7 @@
 #include "lib/checked.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "loader/acpi_pci.h"
 #include "loader/acpi_tables.h"
 
 #define RESET_PORT      0xcf9u
@@ -19,7 +20,7 @@
 #define FACS_ALIGNMENT  64u
 #define TABLE_ALIGNMENT 16u
 
-/* The DSDT's AML, as the compiler of this source gives it:
+/* The DSDT's AML (PCI's is in acpi_pci.c), as the compiler of this source gives it:
  *
  *   Name (\_S5, Package () {5, 5})
  *   Scope (\_SB) {
@@ -152,6 +153,7 @@ static uint64_t put_dsdt(struct table *t)
 	put(t, dsdt_aml, sizeof(dsdt_aml));
 	put(t, dsdt_com2, sizeof(dsdt_com2));
 	put(t, dsdt_fw_cfg, sizeof(dsdt_fw_cfg));
+	put(t, acpi_pci_aml, acpi_pci_aml_len);
 	return table_end(t);
 }
 

@@ -154,7 +154,7 @@ static void store(void *target, const struct word_rule *rule, uint64_t value)
 }
 
 int words_apply(const struct word_rule *rules, uint32_t count, const struct word *word,
-		void *target, uint32_t *seen, const struct word_rule **rule)
+		void *target, uint64_t *seen, const struct word_rule **rule)
 {
 	uint64_t value;
 
@@ -163,9 +163,9 @@ int words_apply(const struct word_rule *rules, uint32_t count, const struct word
 		    word->has_value != (rules[i].kind != WORD_FLAG))
 			continue;
 		*rule = &rules[i];
-		if (*seen & BIT(i))
+		if (*seen & BIT_ULL(i))
 			return -EEXIST;
-		*seen |= BIT(i);
+		*seen |= BIT_ULL(i);
 		if (rules[i].kind == WORD_PARSED)
 			return rules[i].parse(target, word->value) ? 0 : -EINVAL;
 		if (!parse_value(&rules[i], word->value, &value))

@@ -72,7 +72,7 @@ struct word_rule {
  * rule in `*rule`; -ENOENT: no rule for the word; -EEXIST: seen before; -EINVAL: not a right value.
  */
 int __must_check words_apply(const struct word_rule *rules, uint32_t count, const struct word *word,
-			     void *target, uint32_t *seen, const struct word_rule **rule);
+			     void *target, uint64_t *seen, const struct word_rule **rule);
 
 /* Writes the names of all listed rules, each with its '=', as in "mem= vcpus= background". */
 void words_list(const struct word_rule *rules, uint32_t count, char *buf, size_t size);

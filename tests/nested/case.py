@@ -35,6 +35,7 @@ class Guest:
     kernel: str = ""
     initrd: str = ""
     modules: list[tuple[str, str]] = field(default_factory=list)  # files and their strings
+    disks: list[tuple[str, str]] = field(default_factory=list)
     mem: str = "16M"
     words: list[str] = field(default_factory=list)
     append: str = ""
@@ -50,7 +51,7 @@ class Guest:
 
     def boot_modules(self) -> list[Module]:
         vm = Vm(self.name, kernel=self.kernel_path(), initrd=self.initrd, mem=self.mem,
-                modules=self.modules, words=self.words, append=self.append)
+                modules=self.modules, disks=self.disks, words=self.words, append=self.append)
         return vm.boot_modules()
 
 

@@ -129,3 +129,28 @@ void cpu_relax(void)
 {
 	sched_yield();
 }
+
+static uint64_t drng_next;
+static unsigned drng_failures;
+
+void fake_drng_set(uint64_t first, unsigned failures)
+{
+	drng_next = first;
+	drng_failures = failures;
+}
+
+bool rdrand(uint64_t *value)
+{
+	*value = 0;
+	if (drng_failures) {
+		drng_failures--;
+		return false;
+	}
+	*value = drng_next++;
+	return true;
+}
+
+bool rdseed(uint64_t *value)
+{
+	return rdrand(value);
+}

@@ -29,4 +29,8 @@ void fake_cpuid_set(const struct fake_cpuid *table, size_t count);
  * wait (fakes/interrupts.h) come. */
 bool fake_irq_is_enabled(void);
 
+/* From now on rdrand() and rdseed() fail so many times, and then give `first` and the numbers after
+ * it. */
+void fake_drng_set(uint64_t first, unsigned failures);
+
 #endif

@@ -56,6 +56,22 @@ static int fake_gmem_write(void *ctx, gpa_t to, const void *from, size_t len)
 	return 0;
 }
 
+static void *fake_gmem_ptr(void *ctx, gpa_t at, size_t len)
+{
+	struct fake_platform *fake = ctx;
+
+	return range_is_inside(at.v, len, 0, FAKE_RAM_SIZE) ? fake->ram + at.v : NULL;
+}
+
+/* 1, 2, 3, ... */
+static void fake_random(void *ctx, void *to, size_t len)
+{
+	struct fake_platform *fake = ctx;
+
+	for (size_t i = 0; i < len; i++)
+		((uint8_t *)to)[i] = ++fake->random;
+}
+
 static void fake_console(void *ctx, uint8_t byte)
 {
 	struct fake_platform *fake = ctx;
@@ -94,6 +110,8 @@ static const struct platform_ops fake_ops = {
 	.signal = fake_signal,
 	.gmem_read = fake_gmem_read,
 	.gmem_write = fake_gmem_write,
+	.gmem_ptr = fake_gmem_ptr,
+	.random = fake_random,
 	.console = fake_console,
 	.end = fake_end,
 	.wall_ns = fake_wall_ns,

@@ -28,7 +28,8 @@ struct fake_platform {
 	uint32_t end_value;
 	uint32_t notes;
 	bool is_ram_endless; /* writes beyond `ram` vanish instead of failing */
-	uint8_t ram[FAKE_RAM_SIZE];
+	uint8_t random;      /* the last random byte */
+	uint8_t ram[FAKE_RAM_SIZE] __aligned(16);
 };
 
 /* A fresh one with the TSC at `hz`. */
