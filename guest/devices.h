@@ -15,9 +15,12 @@
 #include "devices/uart16550.h"
 #include "devices/virtio_rng.h"
 #include "guest/entropy.h"
+#include "guest/lan.h"
 
 /* Where each PCI device is. */
-#define PCI_SLOT_RNG 2u
+#define PCI_SLOT_RNG  2u
+#define PCI_SLOT_NIC  3u
+#define PCI_SLOT_NIC2 8u
 
 struct guest_devices {
 	struct bus ports, mmio;
@@ -34,6 +37,7 @@ struct guest_devices {
 	struct pci_bus pci;
 	struct entropy entropy;
 	struct virtio_rng rng;
+	struct virtio_net *nic[VM_NICS_MAX]; /* (i) or NULL */
 };
 
 #endif

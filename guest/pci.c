@@ -14,7 +14,7 @@ static int plug_devices(struct vm *vm)
 
 	if (vm->params.has_virtio_rng)
 		ret = virtio_rng_add(&dev->rng, &vm->platform, &dev->pci, PCI_SLOT_RNG);
-	return ret;
+	return ret ? ret : vm_plug_nics(vm);
 }
 
 int guest_pci_init(struct vm *vm, struct irq_line (*irq)(struct vm *vm, uint32_t irq))

@@ -7,6 +7,7 @@
 #include "guest/console.h"
 #include "guest/devices.h"
 #include "guest/gmem.h"
+#include "guest/post.h"
 #include "guest/vcpu.h"
 
 #define VM_NAME_MAX   32
@@ -28,6 +29,8 @@ struct vm_params {
 	size_t cpuid_len;
 	uint64_t slice; /* TSC ticks */
 	bool has_virtio_rng;
+	uint32_t nic_count;
+	struct vm_nic nic[VM_NICS_MAX];
 	uint32_t cap; /* percent of a pCPU for each vCPU; 0 or 100: none */
 };
 
@@ -59,6 +62,7 @@ struct vm {
 	struct guest_devices dev;                   /* (l), but local APICs and what is (i) */
 	struct deadline_heap timers;                /* (l) VM-wide platform timers; VM TSC ticks */
 	struct sched_timer timer;                   /* armed for the nearest of them */
+	struct vm_calls calls;                      /* posted from outside */
 	struct guest_console console;               /* (l) */
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */
 	uint32_t notes;                             /* (l) */
