@@ -80,6 +80,24 @@ static uint32_t kvm_withdrawn_by(const struct vm_config *config)
 	return features;
 }
 
+/* A module belongs to one VM, and is not used for anything else: its memory is the disk. */
+static void set_disks(struct vm_params *params, const struct vm_config *config)
+{
+	_Static_assert(CONFIG_DISKS_MAX == VM_DISKS_MAX, "each has a slot");
+	_Static_assert(CONFIG_SERIAL_MAX == VIRTIO_BLK_ID_BYTES, "it fits");
+
+	for (uint32_t i = 0; i < config->disk_count; i++) {
+		const struct vm_disk *disk = &config->disk[i];
+
+		params->disk[i] = (struct virtio_blk_disk){
+			.data = (uint8_t *)disk->module->data,
+			.size = disk->module->size,
+			.is_read_only = disk->is_read_only,
+		};
+		memcpy(params->disk[i].serial, disk->serial, sizeof(disk->serial));
+	}
+}
+
 static void build_vm(const struct boot *boot, uint32_t index)
 {
 	const struct vm_config *config = &boot->config.vm[index];
@@ -104,7 +122,9 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.cpuid_len = config->cpuid_len,
 		.slice = ns_to_tsc(&boot->tsc, slice_us * 1000 * config->weight),
 		.cap = config->cap,
+		.has_virtio_console = config->has_virtio_console,
 		.has_virtio_rng = config->has_virtio_rng,
+		.disk_count = config->disk_count,
 	};
 	struct guest_shape shape = {.vcpus = config->vcpus, .tsc_hz = boot->tsc.hz};
 	struct guest_entry entry;
@@ -123,6 +143,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		return;
 	}
 	memcpy(params.pin, config->pin, sizeof(params.pin));
+	set_disks(&params, config);
 	if (vm_create(&params, &vm, error, sizeof(error))) {
 		fail(config, error);
 		return;

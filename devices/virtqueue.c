@@ -204,11 +204,6 @@ bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain)
 	return true;
 }
 
-void virtqueue_unpop(struct virtqueue *vq)
-{
-	vq->next_avail--;
-}
-
 /* 'Used Buffer Notification Suppression': by the event index, or by the driver's flag. */
 static bool wants_interrupt(struct virtqueue *vq)
 {
@@ -225,10 +220,11 @@ static bool wants_interrupt(struct virtqueue *vq)
 	       (is_first || vring_need_event(event, vq->next_used, old));
 }
 
-void virtqueue_push_used(struct virtqueue *vq, uint16_t head, uint32_t written)
+void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain)
 {
 	const struct platform *p = platform_of(vq);
-	const struct vring_used_elem element = {.id = head, .len = written};
+	const struct vring_used_elem element = {
+		.id = chain->head, .len = (uint32_t)MIN(chain->written, (uint64_t)UINT32_MAX)};
 	uint64_t at = used_element(vq, vq->next_used & (vq->size - 1));
 
 	if (p->ops->gmem_write(p->ctx, GPA(at), &element, sizeof(element))) {
@@ -242,11 +238,6 @@ void virtqueue_push_used(struct virtqueue *vq, uint16_t head, uint32_t written)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (wants_interrupt(vq))
 		vq->dev->transport->interrupt(vq->dev, vq);
-}
-
-void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain)
-{
-	virtqueue_push_used(vq, chain->head, (uint32_t)MIN(chain->written, (uint64_t)UINT32_MAX));
 }
 
 /* The next piece at a cursor, of `max` bytes at most: 0 when there are no more. */

@@ -59,10 +59,6 @@ bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain);
 /* Gives it back with what the device has written of it, and tells the driver when it wants to
  * know. */
 void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain);
-void virtqueue_push_used(struct virtqueue *vq, uint16_t head, uint32_t written);
-
-/* Puts the last chain that was popped back: the device has no use for it now. */
-void virtqueue_unpop(struct virtqueue *vq);
 
 /* Takes the next `len` readable bytes, or gives so many to the writable part: how many there were.
  * -EFAULT when a segment is not the guest's RAM; the device needs a reset then. */

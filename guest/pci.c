@@ -12,8 +12,13 @@ static int plug_devices(struct vm *vm)
 	struct guest_devices *dev = &vm->dev;
 	int ret = 0;
 
-	if (vm->params.has_virtio_rng)
+	if (vm->params.has_virtio_console)
+		ret = virtio_console_add(&dev->console, &vm->platform, &dev->pci, PCI_SLOT_CONSOLE);
+	if (!ret && vm->params.has_virtio_rng)
 		ret = virtio_rng_add(&dev->rng, &vm->platform, &dev->pci, PCI_SLOT_RNG);
+	for (uint32_t i = 0; i < vm->params.disk_count && !ret; i++)
+		ret = virtio_blk_add(&dev->disk[i], &vm->platform, &dev->pci, PCI_SLOT_DISKS + i,
+				     &vm->params.disk[i]);
 	return ret ? ret : vm_plug_nics(vm);
 }
 

@@ -341,7 +341,11 @@ bool platform_console_input(struct vm *vm, uint8_t byte)
 	bool is_taken;
 
 	spin_lock(&vm->lock);
-	is_taken = uart_receive(&vm->dev.uart, byte);
+	/* A guest that drives the virtio console listens there. */
+	if (virtio_console_is_open(&vm->dev.console))
+		is_taken = virtio_console_receive(&vm->dev.console, byte);
+	else
+		is_taken = uart_receive(&vm->dev.uart, byte);
 	spin_unlock(&vm->lock);
 	return is_taken;
 }

@@ -21,7 +21,7 @@ static void run_calls(struct sched_timer *timer, uint64_t now)
 	for (; call; call = next) {
 		next = call->next;
 		/* What is posted from here on comes again. */
-		__atomic_exchange_n(&call->is_posted, false, __ATOMIC_ACQ_REL);
+		(void)__atomic_exchange_n(&call->is_posted, false, __ATOMIC_ACQ_REL);
 		if (!vm->has_ended)
 			call->run(call->owner);
 	}

@@ -28,7 +28,9 @@ struct vm_params {
 	const char *cpuid;      /* cpuid=, not terminated; NULL for none */
 	size_t cpuid_len;
 	uint64_t slice; /* TSC ticks */
-	bool has_virtio_rng;
+	bool has_virtio_console, has_virtio_rng;
+	uint32_t disk_count;
+	struct virtio_blk_disk disk[VM_DISKS_MAX];
 	uint32_t nic_count;
 	struct vm_nic nic[VM_NICS_MAX];
 	uint32_t cap; /* percent of a pCPU for each vCPU; 0 or 100: none */

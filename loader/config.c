@@ -7,7 +7,7 @@
 #include "lib/string.h"
 #include "loader/options.h"
 
-enum module_role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE };
+enum module_role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE, ROLE_DISK };
 
 /* What a module's command line says before its words are looked at. */
 struct module_head {
@@ -26,8 +26,10 @@ struct parse {
 	uint32_t number; /* of the module, from 1 */
 };
 
-static const char *const role_name[] = {
-	[ROLE_KERNEL] = "kernel", [ROLE_INITRD] = "initrd", [ROLE_MODULE] = "module"};
+static const char *const role_name[] = {[ROLE_KERNEL] = "kernel",
+					[ROLE_INITRD] = "initrd",
+					[ROLE_MODULE] = "module",
+					[ROLE_DISK] = "disk"};
 
 /* What a person typed may hold anything: a message holds printable characters only. */
 static void write_message(char *buf, const char *fmt, va_list args)
@@ -52,7 +54,7 @@ static void __printf_like(2, 3) fail(struct config *config, const char *fmt, ...
 }
 
 /* The VM's first error stays. */
-static void __printf_like(2, 3) fail_vm(struct vm_config *vm, const char *fmt, ...)
+void vm_config_fail(struct vm_config *vm, const char *fmt, ...)
 {
 	char text[CONFIG_ERROR_MAX];
 	va_list args;
@@ -82,7 +84,7 @@ const char *image_format_name(enum image_format format)
 
 static enum module_role role_of(const struct word *word)
 {
-	for (enum module_role role = ROLE_KERNEL; role <= ROLE_MODULE; role++)
+	for (enum module_role role = ROLE_KERNEL; role <= ROLE_DISK; role++)
 		if (span_is(word->whole, role_name[role]))
 			return role;
 	return ROLE_NONE;
@@ -164,8 +166,8 @@ static void unknown_vm_word(struct vm_config *vm, const struct word *word)
 	char known[160];
 
 	words_list(vm_word_rules, vm_word_rule_count, known, sizeof(known));
-	fail_vm(vm, "unknown word '%.*s'; known: kernel initrd module %s",
-		(int)SPAN_ARGS(word->whole), known);
+	vm_config_fail(vm, "unknown word '%.*s'; known: kernel initrd module %s",
+		       (int)SPAN_ARGS(word->whole), known);
 }
 
 /* A word of the hypervisor's tables: what it did, in words. `who` stands in front. */
@@ -180,13 +182,13 @@ static void vm_word(struct vm_config *vm, enum module_role role, const struct wo
 	if (err == -ENOENT)
 		unknown_vm_word(vm, word);
 	else if (role != ROLE_KERNEL)
-		fail_vm(vm, "'%.*s' stands at the %s; put it at the VM's kernel",
-			SPAN_ARGS(word->whole), role_name[role]);
+		vm_config_fail(vm, "'%.*s' stands at the %s; put it at the VM's kernel",
+			       SPAN_ARGS(word->whole), role_name[role]);
 	else if (err == -EEXIST)
-		fail_vm(vm, "'%s' is there twice; keep one", rule->name);
+		vm_config_fail(vm, "'%s' is there twice; keep one", rule->name);
 	else if (err)
-		fail_vm(vm, "bad value in '%.*s': %s= takes %s", SPAN_ARGS(word->whole), rule->name,
-			rule->takes);
+		vm_config_fail(vm, "bad value in '%.*s': %s= takes %s", SPAN_ARGS(word->whole),
+			       rule->name, rule->takes);
 }
 
 /* All words up to `--`. */
@@ -203,11 +205,12 @@ static void module_words(struct vm_config *vm, enum module_role role, const char
 		if (status == WORD_END || status == WORD_SEPARATOR)
 			return;
 		if (status == WORD_BAD_QUOTE) {
-			fail_vm(vm, "bad quote in '%.*s'; quote a whole word or a whole value",
-				SPAN_ARGS(word.whole));
+			vm_config_fail(vm,
+				       "bad quote in '%.*s'; quote a whole word or a whole value",
+				       SPAN_ARGS(word.whole));
 		} else if (is_vm_word(&word)) {
 			if (has_vm)
-				fail_vm(vm, "'vm' is there twice in one module; keep one");
+				vm_config_fail(vm, "'vm' is there twice in one module; keep one");
 			has_vm = true;
 		} else if (!role_of(&word)) {
 			vm_word(vm, role, &word, &seen);
@@ -220,7 +223,8 @@ static void add_module(struct parse *parse, struct vm_config *vm, const struct m
 	switch (head->role) {
 	case ROLE_KERNEL:
 		if (vm->kernel) {
-			fail_vm(vm,
+			vm_config_fail(
+				vm,
 				"module %u is a second kernel; a VM has one: rename the VM or "
 				"leave it out",
 				parse->number);
@@ -231,26 +235,33 @@ static void add_module(struct parse *parse, struct vm_config *vm, const struct m
 		break;
 	case ROLE_INITRD:
 		if (vm->initrd)
-			fail_vm(vm,
+			vm_config_fail(
+				vm,
 				"module %u is a second initrd; a VM has one: join them with cat",
 				parse->number);
 		if (head->has_tail)
-			fail_vm(vm, "text behind '--' at the initrd; the guest's command line "
-				    "stands at its kernel");
+			vm_config_fail(vm,
+				       "text behind '--' at the initrd; the guest's command line "
+				       "stands at its kernel");
 		vm->initrd = parse->module;
 		break;
 	case ROLE_MODULE:
 		if (vm->module_count == CONFIG_MODULES_MAX) {
-			fail_vm(vm, "module %u is one too many: a VM has at most %u; leave one out",
+			vm_config_fail(
+				vm, "module %u is one too many: a VM has at most %u; leave one out",
 				parse->number, CONFIG_MODULES_MAX);
 			return;
 		}
 		vm->module[vm->module_count++] =
 			(struct vm_module){.module = parse->module, .string = head->tail};
 		break;
+	case ROLE_DISK:
+		config_add_disk(vm, parse->module, parse->number, head->has_tail);
+		return;
 	case ROLE_NONE:
-		fail_vm(vm, "module %u has no role; add the word kernel, initrd or module",
-			parse->number);
+		vm_config_fail(vm,
+			       "module %u has no role; add the word kernel, initrd, module or disk",
+			       parse->number);
 		return;
 	}
 	module_words(vm, head->role, parse->module->cmdline);
@@ -264,7 +275,7 @@ static void parse_module(struct parse *parse)
 	if (!head.has_vm) {
 		fail(parse->config,
 		     "module %u ('%.*s'): no vm=NAME; write: module2 FILE vm=NAME "
-		     "kernel|initrd|module",
+		     "kernel|initrd|module|disk",
 		     parse->number, WORD_SHOWN_MAX, parse->module->cmdline);
 		return;
 	}
@@ -278,8 +289,8 @@ static void parse_module(struct parse *parse)
 	if (!vm)
 		return;
 	if (head.has_two_roles)
-		fail_vm(vm, "module %u has two roles; keep one of kernel, initrd and module",
-			parse->number);
+		vm_config_fail(vm, "module %u has two roles; keep one of kernel, initrd and module",
+			       parse->number);
 	add_module(parse, vm, &head);
 }
 
@@ -287,7 +298,8 @@ static void check_pins(const struct parse *parse, struct vm_config *vm)
 {
 	for (uint32_t i = 0; i < vm->pin_count; i++) {
 		if (vm->pin[i] >= parse->pcpus) {
-			fail_vm(vm, "pin=%u: there is no such CPU; there are %u, numbered from 0",
+			vm_config_fail(
+				vm, "pin=%u: there is no such CPU; there are %u, numbered from 0",
 				vm->pin[i], parse->pcpus);
 			return;
 		}
@@ -299,8 +311,8 @@ static void finish_flat(struct vm_config *vm)
 	bool has_address = vm->flat_address != VM_FLAT_ADDRESS_UNSET;
 
 	if ((has_address || vm->flat_mode) && vm->format != FORMAT_FLAT)
-		fail_vm(vm, "%s= is for flat images only; add format=flat or leave it out",
-			has_address ? "address" : "mode");
+		vm_config_fail(vm, "%s= is for flat images only; add format=flat or leave it out",
+			       has_address ? "address" : "mode");
 	if (!vm->flat_mode)
 		vm->flat_mode = 64;
 	if (!has_address)
@@ -311,10 +323,14 @@ static void finish_flat(struct vm_config *vm)
 static void finish_vm(const struct parse *parse, struct vm_config *vm)
 {
 	if (!vm->kernel)
-		fail_vm(vm, "%s without a kernel; add: module2 FILE vm=%s kernel",
-			vm->initrd ? "an initrd" : "modules", vm->name);
+		vm_config_fail(vm, "%s without a kernel; add: module2 FILE vm=%s kernel",
+			       vm->initrd         ? "an initrd"
+			       : vm->module_count ? "modules"
+						  : "a disk",
+			       vm->name);
 	if (!IS_ALIGNED(vm->mem, PAGE_SIZE))
-		fail_vm(vm,
+		vm_config_fail(
+			vm,
 			"mem= of %llu bytes is not a multiple of 4096; round it, as in mem=256M",
 			(unsigned long long)vm->mem);
 	check_pins(parse, vm);

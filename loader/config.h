@@ -7,6 +7,8 @@
 
 #define CONFIG_VMS_MAX     64
 #define CONFIG_MODULES_MAX 16
+#define CONFIG_DISKS_MAX   4
+#define CONFIG_SERIAL_MAX  20
 #define CONFIG_NAME_MAX    32
 #define CONFIG_ERROR_MAX   256
 #define CONFIG_ERRORS_MAX  8
@@ -33,12 +35,20 @@ struct vm_module {
 	const char *string; /* what stands behind `--`, or "" */
 };
 
+struct vm_disk {
+	const struct boot_module *module; /* its bytes are the disk's: writes stay there */
+	bool is_read_only;                /* ro */
+	char serial[CONFIG_SERIAL_MAX]; /* serial=, padded with zeros; default disk0, disk1, ... */
+};
+
 struct vm_config {
 	char name[CONFIG_NAME_MAX];
 	const struct boot_module *kernel; /* NULL only together with an error */
 	const struct boot_module *initrd; /* or NULL */
 	struct vm_module module[CONFIG_MODULES_MAX];
 	uint32_t module_count;
+	struct vm_disk disk[CONFIG_DISKS_MAX];
+	uint32_t disk_count;
 	const char *append; /* the guest's command line: what stands behind `--` of the kernel */
 	uint64_t mem;       /* bytes; mem=, default 128M; a multiple of 4096 */
 	uint32_t vcpus;     /* vcpus=, default 1 */
@@ -55,7 +65,8 @@ struct vm_config {
 	uint64_t slice_us;     /* slice_us=, 0: the hypervisor's */
 	uint32_t weight;       /* weight=, default 1: times the slice */
 	uint32_t cap;          /* cap=, percent of a pCPU for each vCPU; default 100: none */
-	bool has_virtio_rng;   /* virtio-rng=on */
+	bool has_virtio_console; /* virtio-console=on */
+	bool has_virtio_rng;     /* virtio-rng=on */
 	const char *cpuid; /* cpuid=-name,... as written, or NULL; NOT terminated: see cpuid_len */
 	size_t cpuid_len;
 	bool is_kvm_off;           /* kvm=off */

@@ -172,6 +172,8 @@ const struct word_rule vm_word_rules[] = {
 	 .takes = "features to hide, as /proc/cpuinfo names them, such as -x2apic,-avx"},
 	{VM("kvm", is_kvm_off), .kind = WORD_CHOICE, .choices = CHOICES({"off", 1}, {"on", 0}),
 	 .takes = "on or off"},
+	{VM("virtio-console", has_virtio_console), .kind = WORD_CHOICE,
+	 .choices = CHOICES({"off", 0}, {"on", 1}), .is_unlisted = true, .takes = "on or off"},
 	{VM("virtio-rng", has_virtio_rng), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"off", 0}, {"on", 1}), .is_unlisted = true, .takes = "on or off"},
 	KVM_WORD("kvm-clock", is_kvm_withdrawn[KVM_FEATURE_CLOCKSOURCE2]),

@@ -14,6 +14,13 @@ extern const uint32_t vm_word_rule_count;
 /* `flat_address` until address= or the default for `flat_mode` (0 until mode=) is known. */
 #define VM_FLAT_ADDRESS_UNSET UINT64_MAX
 
+/* Keeps the VM's first error: "vm 'NAME': ...". */
+void vm_config_fail(struct vm_config *vm, const char *fmt, ...) __printf_like(2, 3);
+
+/* A module that is a disk: its words and its size. `number`: the module's, for messages. */
+void config_add_disk(struct vm_config *vm, const struct boot_module *module, uint32_t number,
+		     bool has_tail);
+
 void hv_options_set_defaults(struct hv_options *options);
 void vm_config_set_defaults(struct vm_config *vm);
 

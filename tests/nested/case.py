@@ -34,6 +34,7 @@ class Guest:
     stub: str = ""
     kernel: str = ""
     initrd: str = ""
+    disks: list[tuple[str, str]] = field(default_factory=list)
     mem: str = "16M"
     words: list[str] = field(default_factory=list)
     append: str = ""
@@ -49,7 +50,7 @@ class Guest:
 
     def boot_modules(self) -> list[Module]:
         vm = Vm(self.name, kernel=self.kernel_path(), initrd=self.initrd, mem=self.mem,
-                words=self.words, append=self.append)
+                disks=self.disks, words=self.words, append=self.append)
         return vm.boot_modules()
 
 

@@ -117,6 +117,14 @@ def scheduling() -> list[Case]:
     ]
 
 
+def virtio() -> list[Case]:
+    """PCI and virtio: a stub that drives the devices, with and without another VM on its pCPU."""
+    guest = Guest("virtio", disks=[(fixtures.disk(), "serial=stub-disk")],
+                  words=["virtio-rng=on", "virtio-console=on"], must=[r"^# by the virtio console$"])
+    return [Case("virtio-stub", [guest], must=[r"virtio-blk: .*idx.*needs a reset"]),
+            Case("virtio-stub-rdrand-off", [guest, hello()], words="rdrand=off", cpus=2)]
+
+
 def stubs(cpus: int) -> list[Case]:
     """Each stub on this many pCPUs, several to a boot. ips counts where time is asserted."""
     def name(what: str) -> str:
@@ -158,6 +166,7 @@ def bad_modules() -> list[Case]:
         Guest("bad-pin", stub="hello", words=["pin=9"], reason=r"pin=9"),
         Guest("empty", kernel=fixtures.empty(), reason=r"(?i)empty"),
         Guest("truncated", kernel=fixtures.truncated_elf(), reason=r"(?i)truncated|beyond|outside"),
+        Guest("odd-disk", stub="hello", disks=[(fixtures.odd_disk(), "")], reason=r"multiple of 512"),
         Guest("foreign", kernel=fixtures.foreign(), reason=r"(?i)format|no kernel|not a"),
         Guest("lying", kernel=fixtures.lying_bzimage(), reason=r"(?i)bzImage|truncated|setup"),
     ]
@@ -347,5 +356,5 @@ def all_cases() -> list[Case]:
     cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
-    cases += kvm_cases() + local_apic()
+    cases += kvm_cases() + local_apic() + virtio()
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()

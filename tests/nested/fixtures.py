@@ -44,6 +44,16 @@ def foreign() -> str:
     return _write("foreign", b"This is a text file, and no kernel.\n" * 200)
 
 
+def disk() -> str:
+    """64 KiB whose byte i is i * 7 mod 251."""
+    return _write("disk.img", bytes(at * 7 % 251 for at in range(1 << 16)))
+
+
+def odd_disk() -> str:
+    """A disk that is no multiple of 512 bytes."""
+    return _write("odd.img", bytes(1000))
+
+
 def lying_bzimage() -> str:
     """A bzImage header without its kernel: the setup sectors and the payload that it names are not
     there."""

@@ -270,7 +270,7 @@ static void test_roles(void **state)
 	ASSERT_VM_ERROR("an initrd without a kernel", "vm=web kernel", "vm=web initrd");
 	ASSERT_VM_ERROR("modules without a kernel", "vm=web kernel", "vm=web module -- x");
 	ASSERT_VM_ERROR("second initrd", "join", "vm=web kernel", "vm=web initrd", "vm=web initrd");
-	ASSERT_VM_ERROR("no role", "kernel, initrd or module", "vm=web mem=64M");
+	ASSERT_VM_ERROR("no role", "kernel, initrd, module or disk", "vm=web mem=64M");
 	ASSERT_VM_ERROR("two roles", "keep one", "vm=web kernel initrd");
 	ASSERT_VM_ERROR("'mem=64M' stands at the initrd", "at the VM's kernel", "vm=web kernel",
 			"vm=web initrd mem=64M");

@@ -129,6 +129,9 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
                     help="for bzImage and vmlinux: the initial RAM disk")
     vm.add_argument("--module", action=VmOption, dest="modules", type=_module,
                     metavar="FILE[:STRING]", help="a boot module and its string; may be repeated")
+    vm.add_argument("--disk", action=VmOption, dest="disks", type=_module, metavar="FILE[:ro]",
+                    help="a virtio disk, of a multiple of 512 bytes; what the guest writes is lost in the end; "
+                    "`:ro,serial=TEXT` for more words; may be repeated")
     vm.add_argument("--mem", action=VmOption, metavar="SIZE", help="guest memory (default 128M)")
     vm.add_argument("--vcpus", action=VmOption, metavar="N", help="virtual CPUs (default 1)")
     vm.add_argument("--pin", action=VmOption, metavar="CPU,CPU", help="vCPU n runs on the n-th CPU of this list only; the list repeats "
@@ -202,7 +205,8 @@ def _check_vms(arguments: argparse.Namespace) -> list[Vm]:
         if vm.mem:
             size_in_bytes(vm.mem, f"--vm {vm.name}: --mem")
         files = [("--kernel", vm.kernel)] + ([("--initrd", vm.initrd)] if vm.initrd else [])
-        for option, path in files + [("--module", path) for path, _ in vm.modules]:
+        files += [("--module", path) for path, _ in vm.modules] + [("--disk", path) for path, _ in vm.disks]
+        for option, path in files:
             if os.path.isdir(path):
                 raise Failure(f"--vm {vm.name}: {option} {path} is a folder", "name a file")
             if not os.path.isfile(path):

@@ -35,6 +35,7 @@ class Vm:
     unpack: bool = False
     initrd: str = ""
     modules: list[tuple[str, str]] = field(default_factory=list)
+    disks: list[tuple[str, str]] = field(default_factory=list)
     mem: str = ""
     vcpus: str = ""
     pin: str = ""
@@ -59,6 +60,8 @@ class Vm:
         for path, string in self.modules:
             words = [f"vm={self.name}", "module"]
             modules.append(Module(path, words + (["--"] + string.split() if string.split() else [])))
+        modules += [Module(path, [f"vm={self.name}", "disk"] + [word for word in words.split(",") if word])
+                    for path, words in self.disks]
         return modules
 
 
