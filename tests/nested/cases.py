@@ -125,6 +125,27 @@ def virtio() -> list[Case]:
             Case("virtio-stub-rdrand-off", [guest, hello()], words="rdrand=off", cpus=2)]
 
 
+def net_guest(role: str, append: str = "", words: list[str] = []) -> Guest:
+    return Guest(f"net-{role}", stub="net", append=f"role={role} {append}", words=["net=lan0", *words])
+
+
+def net() -> list[Case]:
+    """Virtio's network device: two VMs on one to four pCPUs, sharing one or not, and a third that listens."""
+    cases = []
+    for cpus in (1, 2, 4):
+        cases.append(Case(f"net-{cpus}cpu", [net_guest("a", "peers=2"), net_guest("b"), net_guest("c")],
+                          cpus=cpus, ips=IPS_TIME, timeout=150, must=[
+                              r"net-a +nic0 lan0 02:.*: rx \d+ frames, \d+ bytes, 0 dropped; .*, 2 bad$",
+                              r"net-c +nic0 lan0 02:.*, 0 dropped; .*, 0 bad$"]))
+    # Two on one pCPU beside a third that never halts; and two LANs that know nothing of each other.
+    cases.append(Case("net-share", [net_guest("a", "late_us=100000", ["pin=0"]), net_guest("b", "", ["pin=0"]),
+                                    *spinners(1, 50, words=["pin=0"])], cpus=2, ips=IPS_TIME, timeout=150))
+    others = [Guest(f"other-{role}", stub="net", append=f"role={role}", words=["net=lan1"]) for role in "ab"]
+    cases.append(Case("net-two-lans", [net_guest("a"), net_guest("b"), *others], cpus=2, ips=IPS_TIME,
+                      words="vid=on", timeout=150, must=[r"other-a +nic0 lan1 .*, 2 bad$"]))
+    return cases
+
+
 def stubs(cpus: int) -> list[Case]:
     """Each stub on this many pCPUs, several to a boot. ips counts where time is asserted."""
     def name(what: str) -> str:
@@ -356,5 +377,5 @@ def all_cases() -> list[Case]:
     cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
-    cases += kvm_cases() + local_apic() + virtio()
+    cases += kvm_cases() + local_apic() + virtio() + net()
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
