@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 
@@ -44,9 +45,15 @@ def foreign() -> str:
     return _write("foreign", b"This is a text file, and no kernel.\n" * 200)
 
 
-def disk() -> str:
-    """64 KiB whose byte i is i * 7 mod 251."""
-    return _write("disk.img", bytes(at * 7 % 251 for at in range(1 << 16)))
+def disk(size: int = 1 << 16) -> str:
+    """A disk whose byte i is i * 7 mod 251."""
+    return _write(f"disk{size}.img", (bytes(at * 7 % 251 for at in range(251)) * (size // 251 + 1))[:size])
+
+
+def md5_of(path: str, start: int = 0) -> str:
+    """Of a file's bytes from `start` on."""
+    with open(path, "rb") as file:
+        return hashlib.md5(file.read()[start:]).hexdigest()
 
 
 def odd_disk() -> str:

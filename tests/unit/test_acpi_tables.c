@@ -299,6 +299,11 @@ static void test_iasl_understands_each(void **state)
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "Name (_HID, EisaId (\"PNP0501\")");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IO (Decode16, 0x03F8,");
 	disassemble(dir, bytes_at(fadt->dsdt, 36), "IRQNoFlags () {4}");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "Name (_HID, EisaId (\"PNP0A03\")");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "0xE0000000, // Range Minimum");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "0xEFFFFFFF, // Range Maximum");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "{ 0x0004FFFF, Zero, Zero, 0x0A }");
+	disassemble(dir, bytes_at(fadt->dsdt, 36), "{ 0x0007FFFF, Zero, Zero, 0x0B }");
 	fake_guest_free(&guest);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);

@@ -1,0 +1,129 @@
+/* Virtio's console. Rules from 'Virtual I/O Device (VIRTIO) Version 1.2', 'Console Device'. */
+#include "virtio_rig.h"
+
+#include "devices/virtio_console.h"
+
+enum { RECEIVE, TRANSMIT };
+
+static struct virtio_console console;
+
+static int setup(void **state)
+{
+	(void)state;
+	pci_rig_init();
+	assert_int_equal(virtio_console_add(&console, &rig.fake.platform, &pci_rig.pci, SLOT), 0);
+	drv_find();
+	return 0;
+}
+
+static void test_transmits(void **state)
+{
+	(void)state;
+	assert_int_equal(config_in(SLOT, PCI_DEVICE_ID, 2), 0x1043);
+	drv_start(0, 2);
+	memcpy(rig.fake.ram + BUFFERS, "hello, world", 12);
+	set_desc(TRANSMIT, 0, BUFFERS, 7, VRING_DESC_F_NEXT, 1);
+	set_desc(TRANSMIT, 1, BUFFERS + 7, 5, 0, 0);
+	make_available(TRANSMIT, 0);
+	notify(TRANSMIT);
+	assert_int_equal(take_used(TRANSMIT, 0), 0);
+	assert_int_equal(rig.fake.console_len, 12);
+	assert_memory_equal(rig.fake.console, "hello, world", 12);
+}
+
+/* A buffer of 4 GiB cannot be; one of 3 KiB takes turns, in order. */
+static void test_long_output_takes_turns(void **state)
+{
+	unsigned turns = 0;
+
+	(void)state;
+	drv_start(0, 2);
+	for (uint32_t i = 0; i < 3000; i++)
+		rig.fake.ram[BUFFERS + i] = (uint8_t)('a' + i % 26);
+	set_desc(TRANSMIT, 0, BUFFERS, 3000, 0, 0);
+	make_available(TRANSMIT, 0);
+	notify(TRANSMIT);
+	assert_in_range(rig.fake.console_len, 1, 2999);
+	for (; take_used(TRANSMIT, 0) < 0; turns++) {
+		assert_in_range(turns, 0, 10);
+		fake_platform_run_until(&rig.fake, rig.fake.now + 1);
+	}
+	assert_int_equal(rig.fake.console_len, 3000);
+	assert_memory_equal(rig.fake.console, rig.fake.ram + BUFFERS, 3000);
+}
+
+static void test_receives(void **state)
+{
+	(void)state;
+	assert_false(virtio_console_is_open(&console));
+	assert_false(virtio_console_receive(&console, 'x'));
+	drv_start(0, 2);
+	assert_true(virtio_console_is_open(&console));
+	/* No buffer yet; and an empty one takes nothing. */
+	assert_false(virtio_console_receive(&console, 'x'));
+	set_desc(RECEIVE, 0, BUFFERS, 0, VRING_DESC_F_WRITE, 0);
+	set_desc(RECEIVE, 1, BUFFERS, 100, VRING_DESC_F_WRITE, 0);
+	make_available(RECEIVE, 0);
+	notify(RECEIVE);
+	assert_false(virtio_console_receive(&console, 'x'));
+	assert_int_equal(take_used(RECEIVE, 0), 0);
+	make_available(RECEIVE, 1);
+	notify(RECEIVE);
+	assert_int_equal(take_used(RECEIVE, 1), -1);
+	mem_in(drv.isr, 1);
+	assert_true(virtio_console_receive(&console, 'x'));
+	assert_int_equal(take_used(RECEIVE, 1), 1);
+	assert_int_equal(rig.fake.ram[BUFFERS], 'x');
+	assert_int_equal(mem_in(drv.isr, 1), 1);
+	SET(device_status, 0);
+	assert_false(virtio_console_is_open(&console));
+}
+
+/* Input in the middle of an output that goes on. */
+static void test_both_at_once(void **state)
+{
+	(void)state;
+	drv_start(0, 2);
+	set_desc(TRANSMIT, 0, BUFFERS, 2000, 0, 0);
+	make_available(TRANSMIT, 0);
+	notify(TRANSMIT);
+	set_desc(RECEIVE, 0, BUFFERS + 0x4000, 1, VRING_DESC_F_WRITE, 0);
+	make_available(RECEIVE, 0);
+	assert_true(virtio_console_receive(&console, 'y'));
+	assert_int_equal(take_used(RECEIVE, 0), 1);
+	for (unsigned i = 0; i < 4; i++)
+		fake_platform_run_until(&rig.fake, rig.fake.now + 1);
+	assert_int_equal(take_used(TRANSMIT, 0), 0);
+	assert_int_equal(rig.fake.console_len, 2000);
+}
+
+static void test_bad_buffers(void **state)
+{
+	(void)state;
+	drv_start(0, 2);
+	set_desc(RECEIVE, 0, FAKE_RAM_SIZE, 1, VRING_DESC_F_WRITE, 0);
+	make_available(RECEIVE, 0);
+	assert_false(virtio_console_receive(&console, 'x'));
+	assert_true(needs_reset());
+	drv_start(0, 2);
+	set_desc(TRANSMIT, 0, FAKE_RAM_SIZE - 1, 100, 0, 0);
+	make_available(TRANSMIT, 0);
+	notify(TRANSMIT);
+	assert_true(needs_reset());
+	assert_int_equal(take_used(TRANSMIT, 0), -1);
+	drv_start(0, 2);
+	test_transmits(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_transmits, setup),
+		cmocka_unit_test_setup(test_long_output_takes_turns, setup),
+		cmocka_unit_test_setup(test_receives, setup),
+		cmocka_unit_test_setup(test_both_at_once, setup),
+		cmocka_unit_test_setup(test_bad_buffers, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
