@@ -128,6 +128,15 @@ static void enqueue(struct netport *port, const void *data, uint32_t len)
 		port->ready(port->owner);
 }
 
+static void flood(const struct netport *from, const void *data, uint32_t len)
+{
+	struct netport *to;
+
+	list_for_each_entry (to, &from->sw->ports, node)
+		if (to != from)
+			enqueue(to, data, len);
+}
+
 /* 'The Forwarding Process': never back to the port that it came from. */
 static void forward(struct netport *from, const uint8_t *data, uint32_t len, uint64_t now)
 {
