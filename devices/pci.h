@@ -13,7 +13,6 @@
 #define PCI_BARS        6u
 #define PCI_LINES       2u
 #define PCI_VECTORS_MAX 4u /* of one function's MSI-X */
-#define PCI_CONFIG_PORT 0xcf8u
 #define PCI_DATA_PORT   0xcfcu
 #define PCI_NO_VECTOR   0xffffu
 
@@ -30,7 +29,7 @@ struct pci_bar {
 	void *dev;
 	uint64_t (*read)(void *dev, uint64_t offset, unsigned size);
 	void (*write)(void *dev, uint64_t offset, unsigned size, uint64_t value);
-	bool is_mapped;
+	bool is_mapped; /* on the bus, at mapped_at */
 	uint32_t mapped_at;
 };
 
@@ -64,7 +63,7 @@ struct pci_function {
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint8_t writable[PCI_CONFIG_SIZE]; /* (i) the bits that the guest may write */
 	uint8_t last_cap, cap_end;         /* (i) the capabilities list and what it takes */
-	struct pci_bar bar[PCI_BARS];      /* (i) */
+	struct pci_bar bar[PCI_BARS];      /* (i) but for where it is mapped */
 	bool is_asserted;                  /* the model drives INTx, gated or not */
 	struct pci_msix msix;
 };

@@ -198,28 +198,25 @@ static unsigned field_size(uint32_t at)
 	return at % 2 ? 0 : 2;
 }
 
-/* Wider accesses are served field by field, as 64-bit ones to addresses are by some drivers; others
- * read 0 and vanish. */
+/* Both halves of a queue's address in one are served, too; other widths read 0 and vanish. */
+static bool is_pair(uint32_t at, unsigned size)
+{
+	return size == 8 && field_size(at) == 4 && field_size(at + 4) == 4;
+}
+
 uint64_t virtio_pci_read_common(struct virtio_pci *t, uint32_t at, unsigned size)
 {
-	uint64_t value = 0;
-
-	for (unsigned done = 0, width; done < size; done += width) {
-		width = field_size(at + done);
-		if (!width || width > size - done)
-			return 0;
-		value |= (uint64_t)read_common_field(t, at + done) << 8 * done;
-	}
-	return value;
+	if (is_pair(at, size))
+		return read_common_field(t, at) | (uint64_t)read_common_field(t, at + 4) << 32;
+	return size == field_size(at) ? read_common_field(t, at) : 0;
 }
 
 void virtio_pci_write_common(struct virtio_pci *t, uint32_t at, unsigned size, uint64_t value)
 {
-	for (unsigned done = 0, width; done < size; done += width) {
-		width = field_size(at + done);
-		if (!width || width > size - done)
-			return;
-		write_common_field(t, at + done,
-				   (uint32_t)(value >> 8 * done & bus_unclaimed(width)));
+	if (is_pair(at, size)) {
+		write_common_field(t, at, (uint32_t)value);
+		write_common_field(t, at + 4, (uint32_t)(value >> 32));
+	} else if (size == field_size(at)) {
+		write_common_field(t, at, (uint32_t)value);
 	}
 }

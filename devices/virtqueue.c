@@ -223,8 +223,8 @@ static bool wants_interrupt(struct virtqueue *vq)
 void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain)
 {
 	const struct platform *p = platform_of(vq);
-	const struct vring_used_elem element = {
-		.id = chain->head, .len = (uint32_t)MIN(chain->written, (uint64_t)UINT32_MAX)};
+	uint32_t written = (uint32_t)MIN(chain->written, (uint64_t)UINT32_MAX);
+	const struct vring_used_elem element = {.id = chain->head, .len = written};
 	uint64_t at = used_element(vq, vq->next_used & (vq->size - 1));
 
 	if (p->ops->gmem_write(p->ctx, GPA(at), &element, sizeof(element))) {

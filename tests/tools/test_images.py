@@ -44,11 +44,12 @@ class Words(unittest.TestCase):
                 check_name(bad)
 
     def test_modules_of_a_vm(self):
-        vm = Vm("a", kernel="k", initrd="i", modules=[("m", "x y")], mem="1G", pin="0,1",
+        vm = Vm("a", kernel="k", initrd="i", modules=[("m", "x y")], disks=[("d", ""), ("e", "ro,serial=x")], mem="1G", pin="0,1",
                 words=["background"], append="console=ttyS0  quiet")
         self.assertEqual([module.words for module in vm.boot_modules()], [
             ["vm=a", "kernel", "mem=1G", "pin=0,1", "background", "--", "console=ttyS0", "quiet"],
-            ["vm=a", "initrd"], ["vm=a", "module", "--", "x", "y"]])
+            ["vm=a", "initrd"], ["vm=a", "module", "--", "x", "y"],
+            ["vm=a", "disk"], ["vm=a", "disk", "ro", "serial=x"]])
 
 
 class CommandLine(unittest.TestCase):
@@ -68,6 +69,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn("--vm", self.fail("run", "--kernel", "x"))
         self.assertIn("no kernel", self.fail("run", "--vm", "a"))
         self.assertIn("no such file", self.fail("run", "--vm", "a", "--kernel", "/nonexistent"))
+        self.assertIn("--disk", self.fail("run", "--vm", "a", "--kernel", here, "--disk", "/nonexistent:ro"))
         self.assertIn("twice", self.fail("run", "--vm", "a", "--vm", "a"))
         self.assertIn("twice", self.fail("run", "--vm", "a", "--mem", "1M", "--mem", "2M"))
         self.assertIn("size", self.fail("run", "--vm", "a", "--kernel", here, "--mem", "lots"))

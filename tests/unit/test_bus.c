@@ -70,6 +70,36 @@ static void test_refusals(void **state)
 	assert_int_equal(bus.count, 3);
 }
 
+/* What is taken out is not found any more, the others are; its place is free. */
+static void test_remove(void **state)
+{
+	struct seen seen[3] = {{0}};
+	struct bus bus;
+
+	(void)state;
+	bus_init(&bus);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(add(&bus, i * 0x10, 0x10, &seen[i]), 0);
+	bus_remove(&bus, 0x18); /* begins no region */
+	assert_int_equal(bus.count, 3);
+	bus_remove(&bus, 0x10);
+	assert_int_equal(bus.count, 2);
+	assert_null(bus_find(&bus, 0x10, 1));
+	assert_ptr_equal(bus_find(&bus, 0, 1)->dev, &seen[0]);
+	assert_ptr_equal(bus_find(&bus, 0x20, 1)->dev, &seen[2]);
+	bus_remove(&bus, 0x20);
+	assert_null(bus_find(&bus, 0x20, 1));
+	bus_remove(&bus, 0x20);
+	assert_int_equal(add(&bus, 0x8000, 0x10, &seen[2]), 0);
+	assert_int_equal(add(&bus, 0x10, 0x20, &seen[1]), 0);
+	assert_ptr_equal(bus_find(&bus, 0x2f, 1)->dev, &seen[1]);
+	bus_remove(&bus, 0);
+	bus_remove(&bus, 0x10);
+	bus_remove(&bus, 0x8000);
+	assert_int_equal(bus.count, 0);
+	assert_null(bus_find(&bus, 0, 1));
+}
+
 /* Every region is found at its first and last byte and not beside, whatever the order of adding and
  * however many there are. */
 static void test_find_in_any_number(void **state)
@@ -166,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_find_in_any_number),
 		cmocka_unit_test(test_whole_access_goes_as_one),
 		cmocka_unit_test(test_crossing_access_is_split),
