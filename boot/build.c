@@ -99,6 +99,19 @@ static void set_disks(struct vm_params *params, const struct vm_config *config)
 	}
 }
 
+static void set_nics(struct vm_params *params, const struct vm_config *config)
+{
+	_Static_assert(CONFIG_NICS_MAX == VM_NICS_MAX && CONFIG_LAN_MAX == LAN_NAME_MAX,
+		       "one each");
+
+	for (uint32_t i = 0; i < config->nic_count; i++) {
+		struct vm_nic *nic = &params->nic[params->nic_count++];
+
+		memcpy(nic->lan, config->nic[i].lan, sizeof(nic->lan));
+		memcpy(nic->mac, config->nic[i].mac, sizeof(nic->mac));
+	}
+}
+
 static void build_vm(const struct boot *boot, uint32_t index)
 {
 	const struct vm_config *config = &boot->config.vm[index];
@@ -145,6 +158,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 	}
 	memcpy(params.pin, config->pin, sizeof(params.pin));
 	set_disks(&params, config);
+	set_nics(&params, config);
 	if (vm_create(&params, &vm, error, sizeof(error))) {
 		fail(config, error);
 		return;

@@ -22,6 +22,15 @@ struct platform_timer {
 	void (*expire)(void *owner, uint64_t now); /* (i) called once; may arm again */
 };
 
+/* What a model is called for from outside of its VM: by another VM's doing. Embedded in the model's
+ * struct; set up by platform_call_init. */
+struct platform_call {
+	struct platform_call *next; /* the platform's */
+	bool is_posted;             /* (a) and not run yet */
+	void *owner;                /* (i) the model */
+	void (*run)(void *owner);   /* (i) with the VM's lock held */
+};
+
 /* What a vCPU can be told by another (the ICR) or by a device. */
 enum vcpu_signal {
 	VCPU_SIGNAL_EVENT, /* an interrupt may be pending in its local APIC */
@@ -46,6 +55,10 @@ struct platform_ops {
 	 * inside this call. Cancel makes sure that `expire` is not called any more. */
 	void (*timer_arm)(void *ctx, struct platform_timer *timer, uint64_t when);
 	void (*timer_cancel)(void *ctx, struct platform_timer *timer);
+
+	/* Has `call` run soon, once for all posts until then; what was written before the post, it
+	 * sees. Callable from any pCPU, with another VM's lock held. */
+	void (*post)(void *ctx, struct platform_call *call);
 
 	/* Tells vCPU number `vcpu` of this VM. Callable from any pCPU, without the VM's lock too.
 	 */
@@ -93,6 +106,12 @@ static inline void platform_timer_init(struct platform_timer *t, uint32_t vcpu, 
 				       void (*expire)(void *owner, uint64_t now))
 {
 	*t = (struct platform_timer){.vcpu = vcpu, .owner = owner, .expire = expire};
+}
+
+static inline void platform_call_init(struct platform_call *call, void *owner,
+				      void (*run)(void *owner))
+{
+	*call = (struct platform_call){.owner = owner, .run = run};
 }
 
 static inline void platform_timer_arm(const struct platform *p, struct platform_timer *t,

@@ -19,11 +19,14 @@
 #include "devices/virtio_console.h"
 #include "devices/virtio_rng.h"
 #include "guest/entropy.h"
+#include "guest/lan.h"
 
 /* Where each PCI device is. */
 #define PCI_SLOT_CONSOLE 1u
 #define PCI_SLOT_RNG     2u
+#define PCI_SLOT_NIC     3u
 #define PCI_SLOT_DISKS   4u
+#define PCI_SLOT_NIC2    8u
 #define VM_DISKS_MAX     4u
 
 struct guest_devices {
@@ -45,6 +48,7 @@ struct guest_devices {
 	struct entropy entropy;
 	struct virtio_console console;
 	struct virtio_rng rng;
+	struct virtio_net *nic[VM_NICS_MAX]; /* (i) or NULL */
 	struct virtio_blk disk[VM_DISKS_MAX];
 };
 

@@ -19,7 +19,7 @@ static int plug_devices(struct vm *vm)
 	for (uint32_t i = 0; i < vm->params.disk_count && !ret; i++)
 		ret = virtio_blk_add(&dev->disk[i], &vm->platform, &dev->pci, PCI_SLOT_DISKS + i,
 				     &vm->params.disk[i]);
-	return ret;
+	return ret ? ret : vm_plug_nics(vm);
 }
 
 int guest_pci_init(struct vm *vm, struct irq_line (*irq)(struct vm *vm, uint32_t irq))

@@ -85,6 +85,11 @@ static void timer_cancel_op(void *ctx, struct platform_timer *timer)
 	}
 }
 
+static void post_op(void *ctx, struct platform_call *call)
+{
+	vm_post(ctx, call);
+}
+
 static void signal_op(void *ctx, uint32_t index, enum vcpu_signal what, uint8_t value)
 {
 	struct vcpu *vcpu = ((struct vm *)ctx)->vcpu[index];
@@ -189,6 +194,7 @@ static const struct platform_ops ops = {
 	.now = platform_now_op,
 	.timer_arm = timer_arm_op,
 	.timer_cancel = timer_cancel_op,
+	.post = post_op,
 	.signal = signal_op,
 	.gmem_read = gmem_read_op,
 	.gmem_write = gmem_write_op,
@@ -311,6 +317,7 @@ int platform_init(struct vm *vm)
 	};
 
 	sched_timer_init(&vm->timer, vm_timer_expired);
+	vm_calls_init(vm);
 	vm->platform = (struct platform){.ops = &ops, .ctx = vm, .tsc = vm_machine.tsc};
 	bus_init(&dev->ports);
 	bus_init(&dev->mmio);

@@ -178,6 +178,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 void vm_destroy(struct vm *vm)
 {
 	vm_arch_destroy(vm);
+	vm_free_nics(vm);
 	free_memory(vm);
 	pages_free(vm, sizeof(*vm));
 }
@@ -282,6 +283,7 @@ bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...)
 	__atomic_store_n(&vm->has_ended, true, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < vm->params.vcpus; i++)
 		vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
+	vm_unplug_nics(vm);
 	vm_machine.on_end();
 	return true;
 }

@@ -7,6 +7,7 @@
 #include "guest/console.h"
 #include "guest/devices.h"
 #include "guest/gmem.h"
+#include "guest/post.h"
 #include "guest/vcpu.h"
 
 #define VM_NAME_MAX   32
@@ -30,6 +31,8 @@ struct vm_params {
 	bool has_virtio_console, has_virtio_rng;
 	uint32_t disk_count;
 	struct virtio_blk_disk disk[VM_DISKS_MAX];
+	uint32_t nic_count;
+	struct vm_nic nic[VM_NICS_MAX];
 	uint32_t cap; /* percent of a pCPU for each vCPU; 0 or 100: none */
 };
 
@@ -62,6 +65,7 @@ struct vm {
 	struct deadline_heap timers;                /* (l) VM-wide platform timers; VM TSC ticks */
 	struct sched_timer timer;                   /* armed for the nearest of them */
 	struct guest_console console, console2;     /* (l) COM1's, COM2's */
+	struct vm_calls calls;                      /* posted from outside */
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */
 	uint32_t notes;                             /* (l) */
 	uint32_t unknown_msrs;                      /* (a) relaxed */

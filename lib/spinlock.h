@@ -9,6 +9,7 @@
 /* Lowest first: who holds one may take those below it in this list. */
 enum lock_rank {
 	LOCK_VM,      /* a VM's devices and its life */
+	LOCK_SWITCH,  /* a LAN's switch */
 	LOCK_GMEM,    /* a VM's EPT */
 	LOCK_RUNQ,    /* a pCPU's run queue */
 	LOCK_TIMERS,  /* a pCPU's deadline heap */

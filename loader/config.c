@@ -347,6 +347,7 @@ static void finish_vm(const struct parse *parse, struct vm_config *vm)
 			"mem= of %llu bytes is not a multiple of 4096; round it, as in mem=256M",
 			(unsigned long long)vm->mem);
 	check_pins(parse, vm);
+	config_finish_nics(parse->config, vm);
 	finish_flat(vm);
 }
 

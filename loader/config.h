@@ -9,6 +9,9 @@
 #define CONFIG_MODULES_MAX 48
 #define CONFIG_DISKS_MAX   4
 #define CONFIG_SERIAL_MAX  20
+#define CONFIG_NICS_MAX    2
+#define CONFIG_LAN_MAX     16
+#define CONFIG_MAC_LEN     6
 #define CONFIG_NAME_MAX    32
 #define CONFIG_ERROR_MAX   256
 #define CONFIG_ERRORS_MAX  8
@@ -42,6 +45,11 @@ struct vm_disk {
 	char serial[CONFIG_SERIAL_MAX]; /* serial=, padded with zeros; default disk0, disk1, ... */
 };
 
+struct vm_nic_config {
+	char lan[CONFIG_LAN_MAX];
+	uint8_t mac[CONFIG_MAC_LEN];
+};
+
 struct vm_config {
 	char name[CONFIG_NAME_MAX];
 	const struct boot_module *kernel; /* NULL only together with an error */
@@ -54,6 +62,8 @@ struct vm_config {
 	uint32_t file_count;
 	struct vm_disk disk[CONFIG_DISKS_MAX];
 	uint32_t disk_count;
+	struct vm_nic_config nic[CONFIG_NICS_MAX]; /* net= and mac= */
+	uint32_t nic_count, mac_count;
 	const char *append; /* the guest's command line: what stands behind `--` of the kernel */
 	uint64_t mem;       /* bytes; mem=, default 128M; a multiple of 4096 */
 	uint32_t vcpus;     /* vcpus=, default 1 */

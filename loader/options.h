@@ -21,6 +21,11 @@ void vm_config_fail(struct vm_config *vm, const char *fmt, ...) __printf_like(2,
 void config_add_disk(struct vm_config *vm, const struct boot_module *module, uint32_t number,
 		     bool has_tail);
 
+/* net= and mac=; and what is known when all VMs are: the addresses. */
+bool config_parse_net(void *target, struct span value);
+bool config_parse_macs(void *target, struct span value);
+void config_finish_nics(const struct config *config, struct vm_config *vm);
+
 void hv_options_set_defaults(struct hv_options *options);
 void vm_config_set_defaults(struct vm_config *vm);
 

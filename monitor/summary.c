@@ -128,6 +128,21 @@ static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
 	print_halt_poll(hp);
 }
 
+/* A NIC: what the guest has received and sent; what was dropped because its buffers and the port's
+ * queue were full; and what it sent that was no frame. */
+static void print_nic(const struct vm *vm, uint32_t i)
+{
+	struct virtio_net *net = vm->dev.nic[i];
+	struct netport_counters c;
+
+	netport_read_counters(&net->port, &c);
+	print("%-12s nic%u %s %02x:%02x:%02x:%02x:%02x:%02x: rx %lu frames, %lu bytes, %lu "
+	      "dropped; tx %lu frames, %lu bytes, %lu bad\n",
+	      vm->name, i, vm->params.nic[i].lan, net->config.mac[0], net->config.mac[1],
+	      net->config.mac[2], net->config.mac[3], net->config.mac[4], net->config.mac[5],
+	      c.rx_frames, c.rx_bytes, c.rx_drops, c.tx_frames, c.tx_bytes, c.tx_drops);
+}
+
 void summary_print_table(void)
 {
 	uint64_t now = rdtsc();
@@ -139,6 +154,9 @@ void summary_print_table(void)
 
 		for (uint32_t k = 0; k < vm->params.vcpus; k++)
 			print_vcpu(vm->vcpu[k], now);
+		for (uint32_t k = 0; k < VM_NICS_MAX; k++)
+			if (vm->dev.nic[k])
+				print_nic(vm, k);
 	}
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import fixtures
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, vcpu_times
@@ -138,6 +139,49 @@ def virtio() -> list[Case]:
             Case("virtio-stub-rdrand-off", [guest, hello()], words="rdrand=off", cpus=2),
             Case("linux-virtio", [virtio_linux], ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=400,
                  needs=[os.path.join(DEMO, "initrd-virtio.cpio")])]
+
+
+def net_guest(role: str, append: str = "", words: list[str] = []) -> Guest:
+    return Guest(f"net-{role}", stub="net", append=f"role={role} {append}", words=["net=lan0", *words])
+
+
+def linux_net() -> Case:
+    """Two of Debian's kernels ping each other; then one sends the other what must arrive unchanged, by TCP."""
+    def guest(name: str, address: int, peer: int, append: str) -> Guest:
+        return Guest(name, kernel=os.path.join(DEMO, "vmlinux"), initrd=os.path.join(DEMO, "initrd-virtio.cpio"),
+                     mem="160M", words=["net=lan0"], is_tap=False, reason="powered off",
+                     append=f"{LINUX_APPEND} address=10.0.0.{address} peer=10.0.0.{peer} {append}",
+                     must=[r"^eth0: address 02:", r"^eth0: mtu 1500", r"^eth0: carrier 1",
+                           r"5 packets transmitted, 5 packets received", r"PCI-MSI.*virtio\d-input"],
+                     must_not=LINUX_MUST_NOT + [r"insmod .* failed"])
+
+    def same(result) -> list[str]:
+        sums = [[line for line in result.guest_lines(name) if re.match(r"[0-9a-f]{32}  -", line)]
+                for name in ("one", "two")]
+        return [] if sums[0] == sums[1] and len(sums[0]) == 1 else [f"sent and received: {sums}"]
+
+    return Case("linux-net", [guest("one", 1, 2, "send=200000"), guest("two", 2, 1, "")], cpus=2, check=same,
+                ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=600,
+                must=[rf"{name} +nic0 lan0 02:.*, 0 bad$" for name in ("one", "two")],
+                needs=[os.path.join(DEMO, "initrd-virtio.cpio")])
+
+
+def net() -> list[Case]:
+    """Virtio's network device: two VMs on one to four pCPUs, sharing one or not, and a third that listens."""
+    cases = []
+    for cpus in (1, 2, 4):
+        cases.append(Case(f"net-{cpus}cpu", [net_guest("a", "peers=2"), net_guest("b"), net_guest("c")],
+                          cpus=cpus, ips=IPS_TIME, timeout=150, must=[
+                              r"net-a +nic0 lan0 02:.*: rx \d+ frames, \d+ bytes, 0 dropped; .*, 2 bad$",
+                              r"net-c +nic0 lan0 02:.*, 0 dropped; .*, 0 bad$"]))
+    # Two on one pCPU beside a third that never halts; and two LANs that know nothing of each other.
+    cases.append(Case("net-share", [net_guest("a", "rounds=30 late_us=100000", ["pin=0"]), net_guest("b", "", ["pin=0"]),
+                                    *spinners(1, 100, words=["pin=0"])], cpus=2, ips=IPS_TIME, timeout=150))
+    others = [Guest(f"other-{role}", stub="net", append=f"role={role}", words=["net=lan1"]) for role in "ab"]
+    cases.append(Case("net-two-lans", [net_guest("a"), net_guest("b"), *others], cpus=2, ips=IPS_TIME,
+                      words="vid=on", timeout=150, must=[r"other-a +nic0 lan1 .*, 2 bad$"]))
+    cases.append(linux_net())
+    return cases
 
 
 def stubs(cpus: int) -> list[Case]:
@@ -400,5 +444,5 @@ def all_cases() -> list[Case]:
     cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
-    cases += kvm_cases() + local_apic() + multiboot() + virtio()
+    cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()

@@ -276,7 +276,7 @@ static void test_unknown_words(void **state)
 		"format= address= mode= exit-ok= on-halt= on-reset= hlt-exit= background slice_us= "
 		"weight= "
 		"cap= cpuid= "
-		"kvm=");
+		"kvm= net=");
 	/* The policy of a later issue. */
 	ASSERT_VM_ERROR("weight=0", "1 to 100", "vm=web kernel weight=0");
 	ASSERT_VM_ERROR("cap=101", "1 to 100", "vm=web kernel cap=101");

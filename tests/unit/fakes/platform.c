@@ -28,6 +28,18 @@ static void fake_timer_cancel(void *ctx, struct platform_timer *timer)
 	deadline_cancel(&fake->timers, &timer->deadline);
 }
 
+/* The fake's own VM, or that of a sender: one thread. */
+static void fake_post(void *ctx, struct platform_call *call)
+{
+	struct fake_platform *fake = ctx;
+
+	if (call->is_posted)
+		return;
+	call->is_posted = true;
+	call->next = fake->calls;
+	fake->calls = call;
+}
+
 static void fake_signal(void *ctx, uint32_t vcpu, enum vcpu_signal what, uint8_t value)
 {
 	struct fake_platform *fake = ctx;
@@ -107,6 +119,7 @@ static const struct platform_ops fake_ops = {
 	.now = fake_now,
 	.timer_arm = fake_timer_arm,
 	.timer_cancel = fake_timer_cancel,
+	.post = fake_post,
 	.signal = fake_signal,
 	.gmem_read = fake_gmem_read,
 	.gmem_write = fake_gmem_write,
@@ -135,6 +148,17 @@ void fake_platform_run_until(struct fake_platform *fake, uint64_t when)
 		timer->expire(timer->owner, fake->now);
 	}
 	fake->now = MAX(fake->now, when);
+}
+
+void fake_platform_run_calls(struct fake_platform *fake)
+{
+	while (fake->calls) {
+		struct platform_call *call = fake->calls;
+
+		fake->calls = call->next;
+		call->is_posted = false;
+		call->run(call->owner);
+	}
 }
 
 uint32_t fake_platform_signals(const struct fake_platform *fake, uint32_t vcpu,

@@ -19,6 +19,7 @@ struct fake_platform {
 	struct platform platform; /* what the model under test is given */
 	uint64_t now;             /* VM TSC ticks */
 	struct deadline_heap timers;
+	struct platform_call *calls;
 	char console[FAKE_CONSOLE_MAX];
 	size_t console_len;
 	struct fake_signal signal[FAKE_SIGNALS_MAX];
@@ -37,6 +38,9 @@ void fake_platform_init(struct fake_platform *fake, uint64_t hz);
 
 /* Moves time to `when`, expiring timers in order, each at its own time. */
 void fake_platform_run_until(struct fake_platform *fake, uint64_t when);
+
+/* Runs what has been posted. */
+void fake_platform_run_calls(struct fake_platform *fake);
 
 /* How many signals of this kind the vCPU has got. */
 uint32_t fake_platform_signals(const struct fake_platform *fake, uint32_t vcpu,
