@@ -89,6 +89,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.name = config->name,
 		.mem = config->mem,
 		.vcpus = config->vcpus,
+		.topology = config->topology,
 		.pin_count = config->pin_count,
 		.exit_ok = config->exit_ok,
 		.is_halt_ok = config->is_halt_ok,
@@ -105,7 +106,8 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.slice = ns_to_tsc(&boot->tsc, slice_us * 1000 * config->weight),
 		.cap = config->cap,
 	};
-	struct guest_shape shape = {.vcpus = config->vcpus, .tsc_hz = boot->tsc.hz};
+	struct guest_shape shape = {
+		.vcpus = config->vcpus, .topology = config->topology, .tsc_hz = boot->tsc.hz};
 	struct guest_entry entry;
 	char error[CONFIG_ERROR_MAX];
 	struct vm *vm;

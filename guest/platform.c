@@ -22,6 +22,7 @@ static uint64_t platform_now_op(void *ctx)
 /* VM-wide timers: one sched_timer stands for the nearest. */
 static void arm_vm_timer(struct vm *vm)
 {
+	struct sched_entity *current = sched_this_runq()->current;
 	uint64_t next = deadline_next(&vm->timers);
 
 	if (next != DEADLINE_NEVER)
@@ -29,9 +30,8 @@ static void arm_vm_timer(struct vm *vm)
 	else
 		sched_timer_cancel(&vm->timer);
 	/* The vCPU that runs here may have to leave the guest earlier now. */
-	for (uint32_t i = 0; i < vm->params.vcpus; i++)
-		if (vm->vcpu[i] && sched_this_runq()->current == &vm->vcpu[i]->se)
-			vcpu_arch_deadline_changed(vm->vcpu[i]);
+	if (current && container_of(current, struct vcpu, se)->vm == vm)
+		vcpu_arch_deadline_changed(container_of(current, struct vcpu, se));
 }
 
 static void vm_timer_expired(struct sched_timer *timer, uint64_t now)

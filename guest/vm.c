@@ -140,7 +140,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 		.is_xsavec_broken = vm_machine.is_xsavec_broken,
 		.delta = vm->params.cpuid,
 		.delta_len = vm->params.cpuid_len,
-		.vcpus = vm->params.vcpus,
+		.topology = vm->params.topology,
 	};
 	struct vcpu *vcpu = vcpu_arch_create(vm, index);
 	uint64_t affinity = UINT64_MAX;
@@ -153,7 +153,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 	vm->vcpu[index] = vcpu; /* from here on vm_destroy frees it */
 	vcpu->vm = vm;
 	vcpu->index = index;
-	vcpu->apic_id = index;
+	vcpu->apic_id = topology_apic_id(&vm->params.topology, index);
 	if (cpuid_build(&vcpu->cpuid, &config, vcpu->apic_id, bad, sizeof(bad))) {
 		fmt_snprintf(error, error_size,
 			     "vm '%s': cpuid=: '%s' is not '-' and the name of a feature that can "

@@ -14,9 +14,10 @@
 
 struct vm_params {
 	const char *name;
-	uint64_t mem;       /* bytes, a multiple of 4096 */
-	uint32_t vcpus;     /* 1 .. MAX_VM_VCPUS */
-	uint32_t pin_count; /* 0: any pCPU */
+	uint64_t mem;             /* bytes, a multiple of 4096 */
+	uint32_t vcpus;           /* 1 .. MAX_VM_VCPUS */
+	struct topology topology; /* of as many */
+	uint32_t pin_count;       /* 0: any pCPU */
 	uint32_t pin[MAX_VM_VCPUS];
 	uint32_t exit_ok; /* the value at port 0xf4 that means success */
 	bool is_halt_ok, is_reset_ok, is_background;

@@ -294,6 +294,17 @@ static void check_pins(const struct parse *parse, struct vm_config *vm)
 	}
 }
 
+static void finish_topology(struct vm_config *vm)
+{
+	struct topology *t = &vm->topology;
+
+	if (!t->sockets)
+		*t = (struct topology){1, vm->vcpus, 1};
+	else if (t->sockets * t->cores * t->threads != vm->vcpus)
+		fail_vm(vm, "topology=%u:%u:%u has %u CPUs, vcpus=%u: make them equal", t->sockets,
+			t->cores, t->threads, t->sockets * t->cores * t->threads, vm->vcpus);
+}
+
 static void finish_flat(struct vm_config *vm)
 {
 	bool has_address = vm->flat_address != VM_FLAT_ADDRESS_UNSET;
@@ -318,6 +329,7 @@ static void finish_vm(const struct parse *parse, struct vm_config *vm)
 			"mem= of %llu bytes is not a multiple of 4096; round it, as in mem=256M",
 			(unsigned long long)vm->mem);
 	check_pins(parse, vm);
+	finish_topology(vm);
 	finish_flat(vm);
 }
 

@@ -39,7 +39,8 @@ static uint32_t run(struct vmx_vcpu *v)
 bool vmx_probe_if0_defect(void)
 {
 	static const uint8_t jump_to_itself[] = {0xeb, 0xfe};
-	const struct vm_params params = {.name = "probe", .mem = MIB(1), .vcpus = 1};
+	const struct vm_params params = {
+		.name = "probe", .mem = MIB(1), .vcpus = 1, .topology = {1, 1, 1}};
 	const struct vcpu_start start = {.mode = 16, .rip = 0x1000};
 	uint32_t reason;
 	struct vm *vm;
