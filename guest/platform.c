@@ -130,7 +130,7 @@ static void end_op(void *ctx, enum vm_end how, uint32_t value)
 		vm_end(vm, true, "powered off");
 		break;
 	case VM_END_RESET:
-		vm_end(vm, vm->params.is_reset_ok, "reset");
+		vm_reset(vm);
 		break;
 	case VM_END_SHUTDOWN:
 		vm_end(vm, true, "'Shutdown' at port 0x8900");
@@ -212,7 +212,8 @@ static void lapic_eoi_to_ioapic(void *ctx, uint8_t vector)
 	spin_unlock(&vm->lock);
 }
 
-int platform_init(struct vm *vm)
+/* All but the RTC, wired. */
+static int init_devices(struct vm *vm)
 {
 	struct guest_devices *dev = &vm->dev;
 	const struct bus_region ioapic = {
@@ -224,7 +225,6 @@ int platform_init(struct vm *vm)
 		.name = "IOAPIC",
 	};
 
-	sched_timer_init(&vm->timer, vm_timer_expired);
 	vm->platform = (struct platform){.ops = &ops, .ctx = vm, .tsc = vm_machine.tsc};
 	bus_init(&dev->ports);
 	bus_init(&dev->mmio);
@@ -237,8 +237,6 @@ int platform_init(struct vm *vm)
 	ioapic_init(&dev->ioapic, &dev->apic_bus);
 	pic_init(&dev->pic, (struct irq_line){.set = pic_output, .ctx = vm});
 	pit_init(&dev->pit, &vm->platform, isa_irq(vm, 0));
-	rtc_init(&dev->rtc, &vm->platform, isa_irq(vm, 8));
-	rtc_set_memory(&dev->rtc, vm->low_end, vm->high_end);
 	uart_init(&dev->uart, &vm->platform, isa_irq(vm, 4));
 	acpi_pm_init(&dev->pm, &vm->platform, isa_irq(vm, 9));
 	i8042_init(&dev->i8042, &vm->platform, isa_irq(vm, 1), isa_irq(vm, 12));
@@ -252,6 +250,25 @@ int platform_init(struct vm *vm)
 	    debug_exit_attach(&dev->debug_exit, &dev->ports))
 		return -EINVAL;
 	return 0;
+}
+
+int platform_init(struct vm *vm)
+{
+	int ret = init_devices(vm);
+
+	sched_timer_init(&vm->timer, vm_timer_expired);
+	rtc_init(&vm->dev.rtc, &vm->platform, isa_irq(vm, 8));
+	rtc_set_memory(&vm->dev.rtc, vm->low_end, vm->high_end);
+	return ret;
+}
+
+int platform_reset(struct vm *vm)
+{
+	rtc_reset(&vm->dev.rtc);
+	/* The timers of the other models are forgotten with their state. */
+	vm->timers = (struct deadline_heap){0};
+	arm_vm_timer(vm);
+	return init_devices(vm);
 }
 
 void platform_add_vcpu(struct vcpu *vcpu)

@@ -5,6 +5,7 @@
 #include "guest/kvm.h"
 #include "guest/platform.h"
 #include "guest/vcpu_arch.h"
+#include "lib/string.h"
 
 void vcpu_request(struct vcpu *vcpu, uint32_t bits)
 {
@@ -162,6 +163,11 @@ void vcpu_run_timers(struct vcpu *vcpu, uint64_t now)
 	}
 }
 
+void vcpu_init_timers(struct vcpu *vcpu)
+{
+	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
+}
+
 void vcpu_reset(struct vcpu *vcpu, bool is_init)
 {
 	lapic_reset(&vcpu->lapic, is_init);
@@ -170,9 +176,12 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init)
 	kvm_reset_areas(vcpu);
 	if (is_init)
 		return;
-	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
 	kvm_reset(vcpu);
+	cpuid_update_apic_enable(&vcpu->cpuid, true);
+	cpuid_update_xcr0(&vcpu->cpuid, 1, 0);
+	vcpu->tsc_adjust = 0;
 	vcpu->misc_enable = 1; /* fast strings */
+	memset(vcpu->mtrr, 0, sizeof(vcpu->mtrr));
 	/* 'Memory Type Range Registers': off at reset; firmware would have set write-back. */
 	vcpu->mtrr[VCPU_MTRR_COUNT - 1] = 0xc06;
 }

@@ -124,6 +124,8 @@ static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
 	      ms(sched_time_in(se, SCHED_RUNNABLE, now)), ms(sched_time_in(se, SCHED_BLOCKED, now)),
 	      hp->halt_attempted_poll + hp->halt_wakeup, hp->halt_successful_poll,
 	      hp->halt_attempted_poll, se->switches);
+	if (!vcpu->index && vcpu->vm->restarts)
+		print("             restarts %u\n", vcpu->vm->restarts);
 	print_exits(vcpu);
 	print_halt_poll(hp);
 }

@@ -86,6 +86,12 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.gpr[GPR_RDX] = vcpu->cpuid.basic[1].eax;
 	vmx_state_reset(v, is_init);
+	if (!is_init) {
+		/* What an earlier life has left under its VPID. */
+		v->has_injection = false;
+		v->vpid_flushed_on = this_cpu_id();
+		vcpu_arch_flush_tlb(vcpu);
+	}
 	if (this_vmx()->loaded == v) {
 		uint64_t flags = irq_save();
 
