@@ -322,6 +322,15 @@ def linux_smp_cases() -> list[Case]:
     ]
 
 
+def smp(cpus: int) -> list[Case]:
+    """Sixteen vCPUs, and twelve in a topology with gaps between the APIC IDs, started in all ways."""
+    return [Case(f"smp-startup-{cpus}cpu", [
+        Guest("startup", words=["vcpus=16"], append="cores=16"),
+        Guest("gaps", stub="startup", words=["vcpus=12", "topology=2:3:2"],
+              append="sockets=2 cores=3 threads=2"),
+    ], cpus=cpus, ips=IPS_TIME, timeout=180)]
+
+
 def repeatability() -> list[Case]:
     """The same image twice: the same log, to the last TSC digit."""
     return [Case(f"repeat-{cpus}cpu", [hello(), Guest("ticker"), Guest("spinner", append="slices=3")],
@@ -333,6 +342,6 @@ def all_cases() -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
     cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
     for cpus in (1, 2, 4):
-        cases += stubs(cpus)
+        cases += stubs(cpus) + smp(cpus)
     cases += kvm_cases() + local_apic()
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
