@@ -46,6 +46,14 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	uint64_t cr0 = RESET_CR0;
 
 	vmx_vmcs_load(v);
+	/* What it has changed without an exit, and INIT keeps: x87 state, KERNEL_GS_BASE; and what
+	 * the CPU holds is to be known before it is loaded with something else. */
+	if (this_vmx()->loaded == v) {
+		uint64_t flags = irq_save();
+
+		vmx_state_save(v);
+		irq_restore(flags);
+	}
 	if (is_init) /* CD and NW stay as they were */
 		cr0 = (vmread(CR0_READ_SHADOW) & (CR0_CD | CR0_NW)) | CR0_ET;
 	else

@@ -331,6 +331,24 @@ def smp(cpus: int) -> list[Case]:
     ], cpus=cpus, ips=IPS_TIME, timeout=180)]
 
 
+def restarts(cpus: int) -> list[Case]:
+    """on-reset=restart: the VM's second life is as its first, and nobody else notices."""
+    def reboot(name: str, vcpus: int, append: str, restart: str = "restart", **changes) -> Guest:
+        return Guest(name, stub="reboot", words=[f"vcpus={vcpus}", f"on-reset={restart}"],
+                     append=f"cpus={vcpus} {append}", **changes)
+
+    return [Case(f"restart-{cpus}cpu", [
+        hello(), Guest("spinner", append="slices=5"),
+        reboot("one", 1, "via=cf9"), reboot("two", 2, "via=8042", mem="32M"),
+        reboot("other", 2, "via=port92 cpu=1", restart="restart:1"),
+        reboot("again", 2, "for-ever", restart="restart:3", verdict="failed", is_tap=False,
+               reason=r"reset after 3 restarts"),
+        reboot("never", 1, "", restart="fail", verdict="failed", is_tap=False, reason=r"^reset$"),
+    ], cpus=cpus, ips=IPS_TIME, status=(1,), timeout=120, must=[
+        r"VM 'one': reset, restart 1 of 10", r"VM 'other': reset, restart 1 of 1",
+        r"VM 'again': reset, restart 3 of 3", r"^ +restarts 3$"])]
+
+
 def repeatability() -> list[Case]:
     """The same image twice: the same log, to the last TSC digit."""
     return [Case(f"repeat-{cpus}cpu", [hello(), Guest("ticker"), Guest("spinner", append="slices=3")],
@@ -342,6 +360,6 @@ def all_cases() -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
     cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
     for cpus in (1, 2, 4):
-        cases += stubs(cpus) + smp(cpus)
+        cases += stubs(cpus) + smp(cpus) + restarts(cpus)
     cases += kvm_cases() + local_apic()
     return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
