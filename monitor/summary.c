@@ -149,6 +149,7 @@ uint32_t summary_print(void)
 	uint32_t failed = 0;
 
 	summary_print_table();
+	print("TSC at the end: %lu ticks at %lu Hz\n", rdtsc(), vm_machine.tsc.hz);
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);
 
