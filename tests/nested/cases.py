@@ -354,16 +354,17 @@ def restarts(cpus: int) -> list[Case]:
         return Guest(name, stub="reboot", words=[f"vcpus={vcpus}", f"on-reset={restart}"],
                      append=f"cpus={vcpus} {append}", **changes)
 
-    return [Case(f"restart-{cpus}cpu", [
+    return [Case(f"restart-{cpus}cpu" + ("-vid" if vid else ""), [
         hello(), Guest("spinner", append="slices=5"),
         reboot("one", 1, "via=cf9"), reboot("two", 2, "via=8042", mem="32M"),
         reboot("other", 2, "via=port92 cpu=1", restart="restart:1"),
         reboot("again", 2, "for-ever", restart="restart:3", verdict="failed", is_tap=False,
                reason=r"reset after 3 restarts"),
         reboot("never", 1, "", restart="fail", verdict="failed", is_tap=False, reason=r"^reset$"),
-    ], cpus=cpus, ips=IPS_TIME, status=(1,), timeout=120, must=[
+    ], cpus=cpus, ips=IPS_TIME, status=(1,), timeout=120, words="vid=on" if vid else "", must=[
         r"VM 'one': reset, restart 1 of 10", r"VM 'other': reset, restart 1 of 1",
-        r"VM 'again': reset, restart 3 of 3", r"^ +restarts 3$"])]
+        r"VM 'again': reset, restart 3 of 3", r"^ +restarts 3$"])
+        for vid in ((False, True) if cpus == 2 else (False,))]
 
 
 def repeatability() -> list[Case]:
