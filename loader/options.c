@@ -153,7 +153,7 @@ static bool parse_on_reset(void *target, struct span value)
 	vm->is_reset_ok = span_is(value, "ok");
 	if (vm->is_reset_ok || span_is(value, "fail"))
 		return true;
-	if (value.len < len || memcmp(value.text, restart, len))
+	if (value.len < len || memcmp(value.text, restart, len) != 0)
 		return false;
 	if (value.len > len &&
 	    (value.text[len] != ':' ||
