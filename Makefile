@@ -142,7 +142,7 @@ tsan: $(TSAN_TESTS)
 
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
-.PHONY: deps deps-test demo run test nested check-layers check-format lint lint-cppcheck coverage bench help
+.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench help
 
 # Installs what is missing of Debian's packages, or prints the line that does and fails.
 deps:
@@ -177,6 +177,10 @@ run: deps
 # All tests; the last line counts them. ONLY=REGEX picks unit programs and nested cases by name.
 test: deps-test
 	@tests/run.py $(if $(ONLY),--only '$(ONLY)')
+
+# Programs that nobody here wrote, from Debian packages.
+test-guests: deps-test all
+	@tests/run.py --part guests $(if $(ONLY),--only '$(ONLY)')
 
 # `make nested ONLY=stubs-2cpu` runs some whole-system tests with what is built now.
 nested:
@@ -215,6 +219,7 @@ help:
 	@echo "make              the hypervisor and the guest stubs, in $(BUILD)/"
 	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
 	@echo "make test         all tests (ONLY=REGEX: some of them)"
+	@echo "make test-guests  kernels and programs from Debian packages (ONLY=REGEX: some of them)"
 	@echo "make unit         the unit tests (T=test_NAME: one program)"
 	@echo "make tsan         its tests with threads under ThreadSanitizer (STRESS=SECONDS)"
 	@echo "make nested       the whole-system tests (ONLY=REGEX: some of them)"

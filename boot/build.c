@@ -6,6 +6,7 @@
 #include "drivers/rtc.h"
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
+#include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -13,6 +14,8 @@
 #include "loader/load.h"
 
 #define CPUID_80000007_EDX_INVARIANT_TSC BIT(8)
+
+static const struct boot *booted; /* (i) once the VMs are built */
 
 /* Guests may trust the TSC when it is invariant and every pCPU's shows the same time. */
 static bool is_tsc_stable(void)
@@ -24,23 +27,6 @@ static bool is_tsc_stable(void)
 		if (percpu_get(i)->tsc_offset_to_bsp)
 			return false;
 	return true;
-}
-
-void build_machine(const struct boot *boot, void (*on_end)(void))
-{
-	const struct hv_options *o = &boot->config.options;
-
-	vm_machine.tsc = boot->tsc;
-	vm_machine.is_tsc_stable = is_tsc_stable();
-	vm_machine.halt_poll = (struct halt_poll_params){
-		.halt_poll_ns = o->halt_poll_ns,
-		.halt_poll_ns_grow = o->halt_poll_ns_grow,
-		.halt_poll_ns_grow_start = o->halt_poll_ns_grow_start,
-		.halt_poll_ns_shrink = o->halt_poll_ns_shrink,
-	};
-	vm_machine.boot_wall_ns =
-		rtc_read_seconds() * NSEC_PER_SEC - tsc_to_ns(&boot->tsc, rdtsc());
-	vm_machine.on_end = on_end;
 }
 
 static void set_entry(struct vm *vm, const struct guest_entry *entry)
@@ -112,6 +98,60 @@ static void set_nics(struct vm_params *params, const struct vm_config *config)
 	}
 }
 
+/* Puts the VM's image into its memory, and vCPU 0 to its start. */
+static int load_vm(struct vm *vm, const struct vm_config *config, const char **format, char *error,
+		   size_t error_size)
+{
+	const struct guest_shape shape = {
+		.vcpus = config->vcpus,
+		.topology = config->topology,
+		.tsc_hz = vm_machine.tsc.hz,
+		.low_end = vm->low_end,
+		.high_end = vm->high_end,
+	};
+	struct guest_entry entry;
+	int err = load_guest(config, &shape, &vm->gmem, &entry, error, error_size);
+
+	if (!err)
+		err = firmware_describe(config, &shape, &vm->dev.fw_cfg, error, error_size);
+	if (err)
+		return err;
+	set_entry(vm, &entry);
+	*format = entry.format;
+	return 0;
+}
+
+/* The boot modules are where they were: their memory was never given away. */
+static int reload_vm(struct vm *vm, char *error, size_t error_size)
+{
+	const struct config *config = &booted->config;
+	const char *format;
+
+	for (uint32_t i = 0; i < config->vm_count; i++)
+		if (!strcmp(config->vm[i].name, vm->name))
+			return load_vm(vm, &config->vm[i], &format, error, error_size);
+	return -ENOENT;
+}
+
+void build_machine(const struct boot *boot, void (*on_end)(void))
+{
+	const struct hv_options *o = &boot->config.options;
+
+	vm_machine.tsc = boot->tsc;
+	vm_machine.is_tsc_stable = is_tsc_stable();
+	vm_machine.halt_poll = (struct halt_poll_params){
+		.halt_poll_ns = o->halt_poll_ns,
+		.halt_poll_ns_grow = o->halt_poll_ns_grow,
+		.halt_poll_ns_grow_start = o->halt_poll_ns_grow_start,
+		.halt_poll_ns_shrink = o->halt_poll_ns_shrink,
+	};
+	vm_machine.boot_wall_ns =
+		rtc_read_seconds() * NSEC_PER_SEC - tsc_to_ns(&boot->tsc, rdtsc());
+	vm_machine.on_end = on_end;
+	vm_machine.reload = reload_vm;
+	booted = boot;
+}
+
 static void build_vm(const struct boot *boot, uint32_t index)
 {
 	const struct vm_config *config = &boot->config.vm[index];
@@ -121,10 +161,12 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.name = config->name,
 		.mem = config->mem,
 		.vcpus = config->vcpus,
+		.topology = config->topology,
 		.pin_count = config->pin_count,
 		.exit_ok = config->exit_ok,
 		.is_halt_ok = config->is_halt_ok,
 		.is_reset_ok = config->is_reset_ok,
+		.restarts = config->restarts,
 		.is_background = config->is_background,
 		.is_hlt_exit_off = config->is_hlt_exit_off,
 		.is_kvm_off = config->is_kvm_off,
@@ -140,8 +182,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.has_virtio_rng = config->has_virtio_rng,
 		.disk_count = config->disk_count,
 	};
-	struct guest_shape shape = {.vcpus = config->vcpus, .tsc_hz = boot->tsc.hz};
-	struct guest_entry entry;
+	const char *format;
 	char error[CONFIG_ERROR_MAX];
 	struct vm *vm;
 
@@ -163,22 +204,18 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		fail(config, error);
 		return;
 	}
-	shape.low_end = vm->low_end;
-	shape.high_end = vm->high_end;
-	if (load_guest(config, &shape, &vm->gmem, &entry, error, sizeof(error)) ||
-	    firmware_describe(config, &shape, &vm->dev.fw_cfg, error, sizeof(error))) {
+	if (load_vm(vm, config, &format, error, sizeof(error))) {
 		vm_destroy(vm);
 		fail(config, error);
 		return;
 	}
-	set_entry(vm, &entry);
 	if (vm_list(vm)) {
 		vm_destroy(vm);
 		fail(config, "too many VMs");
 		return;
 	}
-	log_info("VM '%s': %s, %luM, %u vCPU%s", vm->name, entry.format, config->mem >> 20,
-		 config->vcpus, config->vcpus == 1 ? "" : "s");
+	log_info("VM '%s': %s, %luM, %u vCPU%s", vm->name, format, config->mem >> 20, config->vcpus,
+		 config->vcpus == 1 ? "" : "s");
 	vm_start(vm);
 }
 

@@ -24,8 +24,8 @@ static uint32_t begun; /* (a) pCPUs that have answered */
 static uint32_t refused;
 static uint32_t stopped;   /* (a) pCPUs that are out of VMX operation for good */
 static bool has_bad_input; /* (i) when the VMs run */
-/* (a) Ends of VMs that reap() has not looked at; not 0: reap_timer is armed, or reap() runs. At
- * first it is the boot pCPU's, until all VMs are built. */
+/* (a) Ends and resets of VMs that reap() has not looked at; not 0: reap_timer is armed, or reap()
+ * runs. At first it is the boot pCPU's, until all VMs are built. */
 static uint32_t unseen_ends = 1;
 static uint64_t reaped[BITMAP_WORDS(CONFIG_VMS_MAX)]; /* VMs whose verdict is out */
 
@@ -109,19 +109,25 @@ static bool has_stopped(const struct vm *vm)
 	return true;
 }
 
-/* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest. False when some are
- * still on their way to rest. */
+/* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest, and has those begin
+ * anew that come to rest for it. False when some are still on their way to rest. */
 static bool give_verdicts(void)
 {
 	bool is_complete = true;
 
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);
+		bool has_ended = __atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE);
 
-		if (!__atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE) || bitmap_is_set(reaped, i))
+		if (bitmap_is_set(reaped, i) ||
+		    (!has_ended && !__atomic_load_n(&vm->is_resetting, __ATOMIC_ACQUIRE)))
 			continue;
 		if (!has_stopped(vm)) {
 			is_complete = false;
+			continue;
+		}
+		if (!has_ended) {
+			vm_begin_restart(vm);
 			continue;
 		}
 		bitmap_set(reaped, i);

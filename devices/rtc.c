@@ -31,6 +31,7 @@ enum {
 
 	B_SET = 0x80,
 	B_UIE = 0x10,
+	B_SQWE = 0x08,
 	B_DM = 0x04,
 	B_24H = 0x02,
 
@@ -422,6 +423,20 @@ void rtc_init(struct rtc *rtc, struct platform *platform, struct irq_line irq)
 	rtc_put_checksum(rtc);
 	rtc->seen_second = rtc_second(rtc, now, &nanos);
 	rtc->seen_tick = mul_div_u64(now, TICK_HZ, platform->tsc.hz);
+}
+
+/* 'RESET has no affect on the clock, calendar, or RAM functions'; PIE, AIE, UIE, SQWE, PF, AF, UF
+ * and IRQF are cleared. */
+void rtc_reset(struct rtc *rtc)
+{
+	uint64_t now = platform_now(rtc->platform);
+
+	rtc->index = 0;
+	rtc->is_nmi_masked = false;
+	rtc_sync(rtc, now);
+	rtc->cmos[REG_B] &= (uint8_t) ~(C_PF | C_AF | C_UF | B_SQWE);
+	rtc->cmos[REG_C] = 0;
+	rtc_update(rtc, now);
 }
 
 ISA_BYTE_PORTS(rtc, rtc, 0x70)

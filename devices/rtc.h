@@ -35,6 +35,9 @@ struct rtc {
 /* Running, 24 hours, BCD, in the platform's UTC; memory-size bytes zero. */
 void rtc_init(struct rtc *rtc, struct platform *platform, struct irq_line irq);
 
+/* The RESET pin: no interrupt is enabled or flagged; the time, its alarm and the memory stay. */
+void rtc_reset(struct rtc *rtc);
+
 /* The memory-size bytes, as firmware writes them, for RAM in [0, low_end) and, unless high_end is
  * 0, [4 GiB, high_end). */
 void rtc_set_memory(struct rtc *rtc, uint64_t low_end, uint64_t high_end);

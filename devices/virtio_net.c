@@ -127,9 +127,10 @@ static void arrived(void *owner)
 int virtio_net_add(struct virtio_net *net, struct platform *platform, struct pci_bus *bus,
 		   uint32_t slot, struct netswitch *sw, const uint8_t mac[ETH_ALEN])
 {
+	bool is_plugged;
 	int ret;
 
-	net->dev.name = "virtio-net";
+	net->dev = (struct virtio_device){.name = "virtio-net"};
 	net->dev.type = VIRTIO_ID_NET;
 	net->dev.offered = virtio_common_features() | BIT_ULL(VIRTIO_NET_F_MAC) |
 			   BIT_ULL(VIRTIO_NET_F_STATUS) | BIT_ULL(VIRTIO_NET_F_MTU);
@@ -138,10 +139,15 @@ int virtio_net_add(struct virtio_net *net, struct platform *platform, struct pci
 	net->config.mtu = ETH_DATA_LEN;
 	net->dev.config = &net->config;
 	net->dev.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(net->config.mtu);
-	platform_call_init(&net->arrived, net, arrived);
+	/* Plugged in already, after a reset of its VM: the port stays, with what it has counted. */
+	is_plugged = net->port.sw != NULL;
+	if (is_plugged)
+		netport_set_link(&net->port, false);
+	else
+		platform_call_init(&net->arrived, net, arrived);
 	virtio_init(&net->dev, platform, &ops, QUEUES, QUEUE_SIZE);
 	ret = virtio_pci_add(&net->pci, bus, slot, &net->dev, CLASS_ETHERNET);
-	if (!ret)
+	if (!ret && !is_plugged)
 		netport_join(&net->port, sw, ready, net);
 	return ret;
 }

@@ -172,6 +172,7 @@ int virtio_pci_add(struct virtio_pci *t, struct pci_bus *bus, uint32_t slot,
 		.len = BAR_SIZE, .dev = t, .read = bar_read, .write = bar_write};
 	struct pci_function *f = &t->function;
 
+	*t = (struct virtio_pci){0};
 	t->dev = dev;
 	t->config_vector = VIRTIO_MSI_NO_VECTOR;
 	dev->transport = &transport_ops;

@@ -12,7 +12,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define BASIC_MAX 0x16u /* what lies above is not offered */
+#define BASIC_MAX 0x1fu /* the second topology leaf; what lies above is not offered */
 #define EXT_BASE  0x80000000u
 #define EXT_MAX   (EXT_BASE + CPUID_EXT_MAX - 1)
 
@@ -62,6 +62,7 @@ static const struct cpuid_regs *answer(const struct cpuid_table *t, uint32_t lea
 	case 7:
 		return subleaf < ARRAY_SIZE(t->sub7) ? &t->sub7[subleaf] : NULL;
 	case 0xb:
+	case 0x1f:
 		return subleaf < ARRAY_SIZE(t->subb) ? &t->subb[subleaf] : NULL;
 	case 0xd:
 		return subleaf < ARRAY_SIZE(t->subd) ? &t->subd[subleaf] : NULL;
@@ -85,7 +86,7 @@ struct cpuid_regs cpuid_lookup_slow(const struct cpuid_table *table, uint32_t le
 		return *r;
 	/* 'If an input value n in ECX returns the invalid level-type of 0, other input values with
 	 * ECX > n also return 0': but for the subleaf's number and the x2APIC ID. */
-	if (leaf == 0xb)
+	if (leaf == 0xb || leaf == 0x1f)
 		return (struct cpuid_regs){.ecx = subleaf & 0xff, .edx = table->subb[0].edx};
 	return (struct cpuid_regs){0};
 }
@@ -300,20 +301,28 @@ static void build_fields(struct cpuid_table *t, const struct cpuid_config *confi
 	t->ext[0].eax = t->ext_max;
 }
 
-/* One package of `vcpus` cores of one thread each, that share the last level of cache. */
+/* The threads of a core share its caches of the first two levels, the cores of a package the rest.
+ */
 static void build_topology(struct cpuid_table *t, const struct cpuid_config *config,
 			   uint32_t apic_id)
 {
-	uint32_t shift = config->vcpus > 1 ? 32 - (uint32_t)__builtin_clz(config->vcpus - 1) : 0;
-	uint32_t ids = 1u << shift; /* addressable APIC IDs in the package */
+	const struct topology *topology = &config->topology;
+	uint32_t core_shift = topology_core_shift(topology);
+	uint32_t socket_shift = topology_socket_shift(topology);
+	/* Addressable IDs: of threads in a core and in the package, of cores in the package. */
+	uint32_t core_ids = 1u << core_shift, ids = 1u << socket_shift;
+	uint32_t cores = ids >> core_shift;
 
-	t->basic[1].ebx |= ids << 16 | apic_id << 24;
-	set_bit(&t->basic[1].edx, 28, config->vcpus > 1); /* HTT: bits 23:16 of EBX are valid */
+	t->basic[1].ebx |= ids << 16 | (apic_id & 0xff) << 24;
+	set_bit(&t->basic[1].edx, 28, ids > 1); /* HTT: bits 23:16 of EBX are valid */
 
 	/* Level type 1: SMT, 2: core. EAX: how far to shift the ID right for the next level's. */
-	t->subb[0] = (struct cpuid_regs){.eax = 0, .ebx = 1, .ecx = 1 << 8, .edx = apic_id};
-	t->subb[1] = (struct cpuid_regs){
-		.eax = shift, .ebx = config->vcpus, .ecx = 2 << 8 | 1, .edx = apic_id};
+	t->subb[0] = (struct cpuid_regs){
+		.eax = core_shift, .ebx = topology->threads, .ecx = 1 << 8, .edx = apic_id};
+	t->subb[1] = (struct cpuid_regs){.eax = socket_shift,
+					 .ebx = topology->threads * topology->cores,
+					 .ecx = 2 << 8 | 1,
+					 .edx = apic_id};
 
 	if (config->host(0, 0).eax < 4)
 		return;
@@ -324,7 +333,7 @@ static void build_topology(struct cpuid_table *t, const struct cpuid_config *con
 		if (!(r.eax & 0x1f)) /* type 0: no more caches */
 			break;
 		r.eax &= 0x3fff;
-		r.eax |= (ids - 1) << 26 | (level >= 3 ? ids - 1 : 0) << 14;
+		r.eax |= (cores - 1) << 26 | ((level >= 3 ? ids : core_ids) - 1) << 14;
 		t->sub4[i] = r;
 	}
 }
@@ -349,10 +358,10 @@ int cpuid_build(struct cpuid_table *table, const struct cpuid_config *config, ui
 	if (err)
 		return err;
 	memset(table, 0, sizeof(*table));
-	/* Leaf 0xB is ours, whatever the host has. */
-	table->basic_max = MAX(MIN(config->host(0, 0).eax, BASIC_MAX), 0xbu);
+	/* Leaves 0xB and 0x1F are ours, whatever the host has; what it lacks below them is zero. */
+	table->basic_max = BASIC_MAX;
 	table->ext_max = MIN(config->host(EXT_BASE, 0).eax, EXT_MAX);
-	table->has_sub = BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd);
+	table->has_sub = BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x1f);
 	build_fields(table, config);
 	build_features(table, config, removed);
 	build_topology(table, config, apic_id);

@@ -5,11 +5,12 @@
 #define GUEST_CPUID_H
 
 #include "cpu/insn.h"
+#include "guest/topology.h"
 #include "lib/types.h"
 
 #define CPUID_BASIC_MAX 0x20u /* leaves 0 .. 0x1f */
 #define CPUID_EXT_MAX   9u    /* 0x80000000 .. 0x80000008 */
-#define CPUID_SUB_MAX   16u   /* subleaves kept of leaf 4, 7, 0xb, 0xd */
+#define CPUID_SUB_MAX   16u   /* subleaves kept of leaf 4 and 0xd */
 
 struct cpuid_config {
 	/* The host's CPUID: cpu/insn.h's, or a table in a test. */
@@ -23,7 +24,7 @@ struct cpuid_config {
 	bool is_xsavec_broken; /* XSAVEC of this host (Bochs 2.7's) loses state: not told of */
 	const char *delta;     /* cpuid=-name,-name: not terminated */
 	size_t delta_len;
-	uint32_t vcpus; /* cores of one package; their APIC IDs are 0 .. vcpus - 1 */
+	struct topology topology; /* of the VM's vCPUs; all at least 1 */
 };
 
 struct cpuid_table {

@@ -34,10 +34,12 @@ static int plug_nic(struct vm *vm, uint32_t i)
 {
 	const struct vm_nic *nic = &vm->params.nic[i];
 	struct netswitch *sw = find_lan(nic->lan);
-	struct virtio_net *net;
+	struct virtio_net *net = vm->dev.nic[i]; /* there, when the VM begins anew */
 
 	if (!sw)
 		return -ENOSPC;
+	if (net)
+		return virtio_net_add(net, &vm->platform, &vm->dev.pci, slot_of[i], sw, nic->mac);
 	net = pages_alloc_zeroed(sizeof(*net));
 	if (!net)
 		return -ENOMEM;

@@ -1,4 +1,5 @@
 /* The memory type range registers ('Memory Type Range Registers'). */
+#include "lib/string.h"
 #include "guest/mtrr.h"
 
 #include "cpu/msr.h"
@@ -43,6 +44,7 @@ void mtrr_reset(struct vcpu *vcpu)
 {
 	unsigned maxphyaddr = vcpu->cpuid.ext[8].eax & 0xff;
 
+	memset(vcpu->mtrr, 0, sizeof(vcpu->mtrr));
 	for (unsigned i = 0; i < MTRR_FIXED_COUNT; i++)
 		vcpu->mtrr[i] = MTRR_FIXED_WRITE_BACK;
 	vcpu->mtrr[mtrr_index(0x259)] = 0;      /* 0xa0000-0xbffff: uncacheable */

@@ -23,6 +23,7 @@ static uint64_t platform_now_op(void *ctx)
 /* VM-wide timers: one sched_timer stands for the nearest. */
 static void arm_vm_timer(struct vm *vm)
 {
+	struct sched_entity *current = sched_this_runq()->current;
 	uint64_t next = deadline_next(&vm->timers), host = next - vm->tsc_offset;
 
 	/* The host's TSC is ahead of the VM's. A guest can name a time that it never reaches. */
@@ -31,9 +32,8 @@ static void arm_vm_timer(struct vm *vm)
 	else
 		sched_timer_cancel(&vm->timer);
 	/* The vCPU that runs here may have to leave the guest earlier now. */
-	for (uint32_t i = 0; i < vm->params.vcpus; i++)
-		if (vm->vcpu[i] && sched_this_runq()->current == &vm->vcpu[i]->se)
-			vcpu_arch_deadline_changed(vm->vcpu[i]);
+	if (current && container_of(current, struct vcpu, se)->vm == vm)
+		vcpu_arch_deadline_changed(container_of(current, struct vcpu, se));
 }
 
 static void vm_timer_expired(struct sched_timer *timer, uint64_t now)
@@ -155,7 +155,7 @@ static void end_op(void *ctx, enum vm_end how, uint32_t value)
 		vm_end(vm, true, "powered off");
 		break;
 	case VM_END_RESET:
-		vm_end(vm, vm->params.is_reset_ok, "reset");
+		vm_reset(vm);
 		break;
 	case VM_END_SHUTDOWN:
 		vm_end(vm, true, "'Shutdown' at port 0x8900");
@@ -284,8 +284,6 @@ static void init_timers(struct vm *vm)
 	struct guest_devices *dev = &vm->dev;
 
 	pit_init(&dev->pit, &vm->platform, replaceable_irq(vm, 0));
-	rtc_init(&dev->rtc, &vm->platform, replaceable_irq(vm, 8));
-	rtc_set_memory(&dev->rtc, vm->low_end, vm->high_end);
 	hpet_init(&dev->hpet, &vm->platform);
 	dev->hpet.route =
 		(struct irq_line){.set = ioapic_line, .ctx = vm, .is_pending = ioapic_is_pending};
@@ -304,7 +302,8 @@ static void lapic_eoi_to_ioapic(void *ctx, uint8_t vector)
 	spin_unlock(&vm->lock);
 }
 
-int platform_init(struct vm *vm)
+/* All but the RTC, wired. */
+static int init_devices(struct vm *vm)
 {
 	struct guest_devices *dev = &vm->dev;
 	const struct bus_region ioapic = {
@@ -316,8 +315,6 @@ int platform_init(struct vm *vm)
 		.name = "IOAPIC",
 	};
 
-	sched_timer_init(&vm->timer, vm_timer_expired);
-	vm_calls_init(vm);
 	vm->platform = (struct platform){.ops = &ops, .ctx = vm, .tsc = vm_machine.tsc};
 	bus_init(&dev->ports);
 	bus_init(&dev->mmio);
@@ -350,6 +347,27 @@ int platform_init(struct vm *vm)
 		return -EINVAL;
 	entropy_init(&dev->entropy, vm->params.is_rdrand_hidden, vm_machine.boot_wall_ns);
 	return guest_pci_init(vm, isa_irq);
+}
+
+int platform_init(struct vm *vm)
+{
+	int ret = init_devices(vm);
+
+	sched_timer_init(&vm->timer, vm_timer_expired);
+	vm_calls_init(vm);
+	rtc_init(&vm->dev.rtc, &vm->platform, replaceable_irq(vm, 8));
+	rtc_set_memory(&vm->dev.rtc, vm->low_end, vm->high_end);
+	return ret;
+}
+
+int platform_reset(struct vm *vm)
+{
+	vm->dev.is_legacy_replaced = false;
+	rtc_reset(&vm->dev.rtc);
+	/* The timers of the other models are forgotten with their state. */
+	vm->timers = (struct deadline_heap){0};
+	arm_vm_timer(vm);
+	return init_devices(vm);
 }
 
 void platform_add_vcpu(struct vcpu *vcpu)

@@ -9,6 +9,10 @@
  * only for a defect of the wiring. */
 int __must_check platform_init(struct vm *vm);
 
+/* The devices' power-up state again, but for the RTC, which has a battery. The VM's lock held, its
+ * vCPUs stopped; platform_add_vcpu follows for each. */
+int __must_check platform_reset(struct vm *vm);
+
 /* Joins a new vCPU's local APIC to the VM. */
 void platform_add_vcpu(struct vcpu *vcpu);
 

@@ -165,6 +165,11 @@ void vcpu_run_timers(struct vcpu *vcpu, uint64_t now)
 	}
 }
 
+void vcpu_init_timers(struct vcpu *vcpu)
+{
+	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
+}
+
 void vcpu_reset(struct vcpu *vcpu, bool is_init)
 {
 	lapic_reset(&vcpu->lapic, is_init);
@@ -173,8 +178,10 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init)
 	kvm_reset_areas(vcpu);
 	if (is_init)
 		return;
-	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
 	kvm_reset(vcpu);
+	cpuid_update_apic_enable(&vcpu->cpuid, true);
+	cpuid_update_xcr0(&vcpu->cpuid, 1, 0);
+	vcpu->tsc_adjust = 0;
 	vcpu->misc_enable = 1; /* fast strings */
 	mtrr_reset(vcpu);
 }

@@ -21,6 +21,7 @@ struct vm;
 #define VCPU_REQ_STOP    BIT(4) /* the VM has ended */
 #define VCPU_REQ_UNHALT  BIT(5) /* KVM_HC_KICK_CPU: ends this halt, or the next */
 #define VCPU_REQ_CLOCK   BIT(6) /* the pvclock area is out of date */
+#define VCPU_REQ_RESTART BIT(7) /* of vCPU 0: to begin the VM anew (guest/restart.c) */
 /* Those that end a halt by themselves. */
 #define VCPU_REQ_WAKES   (VCPU_REQ_NMI | VCPU_REQ_INIT | VCPU_REQ_STOP | VCPU_REQ_UNHALT)
 
@@ -129,6 +130,9 @@ void vcpu_run_timers(struct vcpu *vcpu, uint64_t now);
 
 /* The nearest of its own timers in host TSC ticks, or DEADLINE_NEVER. */
 uint64_t vcpu_next_timer(const struct vcpu *vcpu);
+
+/* Before the first reset. */
+void vcpu_init_timers(struct vcpu *vcpu);
 
 /* INIT and the power-up reset of what this layer holds. Owner pCPU. */
 void vcpu_reset(struct vcpu *vcpu, bool is_init);

@@ -125,6 +125,14 @@ void vm_audit_memory(const struct vm *vm)
 	}
 }
 
+void vm_power_up_vcpu(struct vcpu *vcpu)
+{
+	platform_add_vcpu(vcpu);
+	vcpu_reset(vcpu, false);
+	vcpu_arch_reset(vcpu, false);
+	vcpu->activity = VCPU_WAIT_FOR_STARTUP;
+}
+
 static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_size)
 {
 	const struct cpuid_config config = {
@@ -140,7 +148,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 		.is_xsavec_broken = vm_machine.is_xsavec_broken,
 		.delta = vm->params.cpuid,
 		.delta_len = vm->params.cpuid_len,
-		.vcpus = vm->params.vcpus,
+		.topology = vm->params.topology,
 	};
 	struct vcpu *vcpu = vcpu_arch_create(vm, index);
 	uint64_t affinity = UINT64_MAX;
@@ -153,7 +161,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 	vm->vcpu[index] = vcpu; /* from here on vm_destroy frees it */
 	vcpu->vm = vm;
 	vcpu->index = index;
-	vcpu->apic_id = index;
+	vcpu->apic_id = topology_apic_id(&vm->params.topology, index);
 	if (cpuid_build(&vcpu->cpuid, &config, vcpu->apic_id, bad, sizeof(bad))) {
 		fmt_snprintf(error, error_size,
 			     "vm '%s': cpuid=: '%s' is not '-' and the name of a feature that can "
@@ -163,10 +171,8 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 	}
 	if (vm->params.pin_count)
 		affinity = BIT_ULL(vm->params.pin[index % vm->params.pin_count]);
-	platform_add_vcpu(vcpu);
-	vcpu_reset(vcpu, false);
-	vcpu_arch_reset(vcpu, false);
-	vcpu->activity = VCPU_WAIT_FOR_STARTUP;
+	vcpu_init_timers(vcpu);
+	vm_power_up_vcpu(vcpu);
 	sched_entity_init(&vcpu->se, vcpu_arch_sched_ops(), affinity, vm->params.slice, rdtsc());
 	if (vm->params.cap && vm->params.cap < 100) {
 		vcpu->se.cap_period = ns_to_tsc(&vm_machine.tsc, CAP_PERIOD_NS);

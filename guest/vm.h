@@ -15,12 +15,14 @@
 
 struct vm_params {
 	const char *name;
-	uint64_t mem;       /* bytes, a multiple of 4096 */
-	uint32_t vcpus;     /* 1 .. MAX_VM_VCPUS */
-	uint32_t pin_count; /* 0: any pCPU */
+	uint64_t mem;             /* bytes, a multiple of 4096 */
+	uint32_t vcpus;           /* 1 .. MAX_VM_VCPUS */
+	struct topology topology; /* of as many */
+	uint32_t pin_count;       /* 0: any pCPU */
 	uint32_t pin[MAX_VM_VCPUS];
 	uint32_t exit_ok; /* the value at port 0xf4 that means success */
 	bool is_halt_ok, is_reset_ok, is_background;
+	uint32_t restarts;    /* so many resets begin it anew */
 	bool is_hlt_exit_off; /* HLT halts the pCPU: nobody else may need it */
 	bool is_kvm_off, is_rdrand_hidden;
 	uint32_t kvm_withdrawn; /* KVM_FEATURE_* bits that it is not given */
@@ -44,7 +46,11 @@ struct vm_machine {
 	bool is_xsavec_broken; /* the arch layer has tried it */
 	struct halt_poll_params halt_poll;
 	uint64_t boot_wall_ns; /* wall clock at TSC 0, nanoseconds since 1970 UTC */
-	void (*on_end)(void);  /* a VM has ended; on any pCPU, the VM's lock may be held */
+	/* A VM has ended, or stops to begin anew; on any pCPU, the VM's lock may be held. */
+	void (*on_end)(void);
+	/* Loads a VM's image into its zeroed memory again and sets how vCPU 0 begins, on the pCPU
+	 * where that runs. A negative errno, and why. */
+	int (*reload)(struct vm *vm, char *error, size_t error_size);
 };
 extern struct vm_machine vm_machine;
 
@@ -73,6 +79,10 @@ struct vm {
 	bool has_unequal_tscs; /* (l) written, (a) read: a guest write has moved a vCPU's own */
 	uint32_t wakeups;      /* (a) requests made that end halts: see vm_check_halted */
 
+	bool is_resetting; /* (a) its vCPUs stop for a restart that has not begun */
+	uint32_t restarts; /* (a) relaxed: begun so far; one at a time writes */
+	uint64_t zeroed;   /* vCPU 0's: bytes of memory that this restart has zeroed */
+
 	bool is_ending;             /* (a) the first to set it decides how it ends */
 	bool has_ended;             /* (a) the verdict below is written */
 	bool is_ok;                 /* (i) once has_ended */
@@ -100,6 +110,20 @@ void vm_start(struct vm *vm);
 
 /* Ends it, once: sets the verdict and stops its vCPUs. True for the call that did. Any pCPU. */
 bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...) __printf_like(3, 4);
+
+/* The guest asks for a reset: begins the VM anew, or ends it, as on-reset= says. Any pCPU, the VM's
+ * lock may be held. */
+void vm_reset(struct vm *vm);
+
+/* After vm_reset, when all vCPUs have stopped: has vCPU 0 do the restart. One caller at a time. */
+void vm_begin_restart(struct vm *vm);
+
+/* One bounded piece of the restart, by vCPU 0 (VCPU_REQ_RESTART), which then gives way. True after
+ * the last, when the VM has begun anew or has ended. */
+bool vm_restart_step(struct vm *vm);
+
+/* A vCPU as after power-up; all but vCPU 0's first state. */
+void vm_power_up_vcpu(struct vcpu *vcpu);
 
 /* A vCPU halts with IF=0, or waits for SIPI: when no vCPU of the VM can ever run again, ends the
  * VM. Called by the owner pCPU after it has published its activity. */

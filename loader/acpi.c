@@ -210,13 +210,12 @@ static uint64_t put_fadt(struct table *t, uint64_t facs, uint64_t dsdt)
 	return table_end(t);
 }
 
-/* vCPU n has APIC ID n. */
-static void put_madt_processor(struct table *t, uint32_t id)
+static void put_madt_processor(struct table *t, uint32_t uid, uint32_t id)
 {
-	const struct madt_local_apic apic = {MADT_LOCAL_APIC, sizeof(apic), (uint8_t)id,
+	const struct madt_local_apic apic = {MADT_LOCAL_APIC, sizeof(apic), (uint8_t)uid,
 					     (uint8_t)id, MADT_ENABLED};
 	const struct madt_local_x2apic x2apic = {
-		MADT_LOCAL_X2APIC, sizeof(x2apic), 0, id, MADT_ENABLED, id};
+		MADT_LOCAL_X2APIC, sizeof(x2apic), 0, id, MADT_ENABLED, uid};
 
 	if (id < MADT_FIRST_X2APIC_ID)
 		put(t, &apic, sizeof(apic));
@@ -224,7 +223,7 @@ static void put_madt_processor(struct table *t, uint32_t id)
 		put(t, &x2apic, sizeof(x2apic));
 }
 
-static void put_madt_interrupts(struct table *t, uint32_t vcpus)
+static void put_madt_interrupts(struct table *t, uint32_t last_id)
 {
 	const struct madt_io_apic io = {MADT_IO_APIC,      sizeof(io), IOAPIC_ID, 0,
 					GUEST_IOAPIC_BASE, 0};
@@ -242,19 +241,19 @@ static void put_madt_interrupts(struct table *t, uint32_t vcpus)
 	put(t, &timer, sizeof(timer));
 	put(t, &sci, sizeof(sci));
 	put(t, &nmi, sizeof(nmi));
-	if (vcpus > MADT_FIRST_X2APIC_ID)
+	if (last_id >= MADT_FIRST_X2APIC_ID)
 		put(t, &nmi2, sizeof(nmi2));
 }
 
-static uint64_t put_madt(struct table *t, uint32_t vcpus)
+static uint64_t put_madt(struct table *t, const struct guest_shape *shape)
 {
 	const struct acpi_madt madt = {header("APIC", 4), GUEST_LAPIC_BASE, MADT_PCAT_COMPAT};
 
 	table_begin(t, TABLE_ALIGNMENT);
 	put(t, &madt, sizeof(madt));
-	for (uint32_t id = 0; id < vcpus; id++)
-		put_madt_processor(t, id);
-	put_madt_interrupts(t, vcpus);
+	for (uint32_t n = 0; n < shape->vcpus; n++)
+		put_madt_processor(t, n, topology_apic_id(&shape->topology, n));
+	put_madt_interrupts(t, topology_apic_id(&shape->topology, shape->vcpus - 1));
 	return table_end(t);
 }
 
@@ -322,7 +321,7 @@ int acpi_build(const struct guest_shape *shape, const struct gmem *gmem)
 	facs = put_facs(&t);
 	dsdt = put_dsdt(&t);
 	tables[0] = put_fadt(&t, facs, dsdt);
-	tables[1] = put_madt(&t, shape->vcpus);
+	tables[1] = put_madt(&t, shape);
 	tables[2] = put_hpet(&t);
 	rsdt = put_root(&t, "RSDT", sizeof(uint32_t), tables, ARRAY_SIZE(tables));
 	xsdt = put_root(&t, "XSDT", sizeof(uint64_t), tables, ARRAY_SIZE(tables));

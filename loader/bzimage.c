@@ -99,12 +99,15 @@ static int check_sizes(struct image *image, struct bzimage *bz)
 			"%llu bytes: it is truncated or damaged; copy it again",
 			hdr->setup_sects, (unsigned long long)image->size);
 	have = image->size - bz->kernel_at;
-	if (bz->kernel_len > have)
+	/* 'The size of the protected-mode code in units of 16-byte paragraphs': the last one need
+	 * not be full (memtest86+'s is not). */
+	if (bz->kernel_len > ALIGN_UP(have, 16ull))
 		return image_fail(
 			image, -ENOEXEC,
 			"the bzImage is truncated: syssize says %llu bytes of kernel, the "
 			"file has %llu; copy it again",
 			(unsigned long long)bz->kernel_len, (unsigned long long)have);
+	bz->kernel_len = MIN(bz->kernel_len, have);
 	if (bz->kernel_len <= ENTRY64_OFFSET)
 		return image_fail(image, -ENOEXEC,
 				  "the bzImage's syssize says %llu bytes of kernel: it is damaged; "

@@ -319,6 +319,18 @@ static void check_pins(const struct parse *parse, struct vm_config *vm)
 	}
 }
 
+static void finish_topology(struct vm_config *vm)
+{
+	struct topology *t = &vm->topology;
+
+	if (!t->sockets)
+		*t = (struct topology){1, vm->vcpus, 1};
+	else if (t->sockets * t->cores * t->threads != vm->vcpus)
+		vm_config_fail(vm, "topology=%u:%u:%u has %u CPUs, vcpus=%u: make them equal",
+			       t->sockets, t->cores, t->threads, t->sockets * t->cores * t->threads,
+			       vm->vcpus);
+}
+
 static void finish_flat(struct vm_config *vm)
 {
 	bool has_address = vm->flat_address != VM_FLAT_ADDRESS_UNSET;
@@ -348,6 +360,7 @@ static void finish_vm(const struct parse *parse, struct vm_config *vm)
 			(unsigned long long)vm->mem);
 	check_pins(parse, vm);
 	config_finish_nics(parse->config, vm);
+	finish_topology(vm);
 	finish_flat(vm);
 }
 

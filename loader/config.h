@@ -3,6 +3,7 @@
 #ifndef LOADER_CONFIG_H
 #define LOADER_CONFIG_H
 
+#include "guest/topology.h"
 #include "lib/types.h"
 
 #define CONFIG_VMS_MAX     64
@@ -67,6 +68,8 @@ struct vm_config {
 	const char *append; /* the guest's command line: what stands behind `--` of the kernel */
 	uint64_t mem;       /* bytes; mem=, default 128M; a multiple of 4096 */
 	uint32_t vcpus;     /* vcpus=, default 1 */
+	struct topology
+		topology;   /* topology=SOCKETS:CORES:THREADS, default one socket of vcpus= cores */
 	uint32_t pin_count; /* pin=CPU,CPU: vCPU i runs on pin[i % pin_count] only; 0: anywhere */
 	uint32_t pin[MAX_VM_VCPUS];
 	enum image_format format; /* format= */
@@ -77,6 +80,7 @@ struct vm_config {
 	bool is_background;    /* background */
 	bool is_hlt_exit_off;  /* hlt-exit=off: HLT halts the pCPU, which the VM must have alone */
 	bool is_reset_ok;      /* on-reset=ok|fail, default ok: the guest asked for a reboot */
+	uint32_t restarts;     /* on-reset=restart:COUNT: so many resets begin it anew; 0: none */
 	uint64_t slice_us;     /* slice_us=, 0: the hypervisor's */
 	uint32_t weight;       /* weight=, default 1: times the slice */
 	uint32_t cap;          /* cap=, percent of a pCPU for each vCPU; default 100: none */

@@ -3,6 +3,7 @@
 #define LOADER_LOAD_H
 
 #include "guest/gmem.h"
+#include "guest/topology.h"
 #include "loader/config.h"
 
 /* The state of vCPU 0 at its first instruction. What is not here is as after a reset; IF is 0. */
@@ -22,6 +23,7 @@ struct guest_entry {
 /* What the ACPI tables and the memory map describe. */
 struct guest_shape {
 	uint32_t vcpus;
+	struct topology topology;
 	uint64_t tsc_hz;
 	/* [0, low_end) with the hole at 0xa0000-0xfffff reserved but for RAM there; and above 4 GiB
 	 * [4 GiB, high_end), high_end 0 when there is none. */

@@ -21,6 +21,10 @@
 #define POLL_NS_MAX  1000000000
 #define MEM_MAX      GIB(16384)
 
+/* Enough for an installation; a guest that resets for ever ends all the same. */
+#define RESTARTS_DEFAULT 10
+#define RESTARTS_MAX     1000000
+
 static bool parse_console(void *target, struct span value)
 {
 	static const struct word_choice ports[] = {
@@ -115,6 +119,50 @@ static bool parse_pin(void *target, struct span value)
 	return false;
 }
 
+/* SOCKETS:CORES:THREADS. */
+static bool parse_topology(void *target, struct span value)
+{
+	struct vm_config *vm = target;
+	uint32_t *const level[] = {&vm->topology.sockets, &vm->topology.cores,
+				   &vm->topology.threads};
+	const char *p = value.text, *end = value.text + value.len;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(level); i++) {
+		const char *colon = memchr(p, ':', (size_t)(end - p));
+		const char *stop = colon ? colon : end;
+		uint64_t count;
+
+		if (!colon != (i == ARRAY_SIZE(level) - 1) ||
+		    parse_u64(p, (size_t)(stop - p), false, &count) || !count ||
+		    count > MAX_VM_VCPUS)
+			return false;
+		*level[i] = (uint32_t)count;
+		p = stop + 1;
+	}
+	return true;
+}
+
+/* ok, fail, restart, restart:COUNT. */
+static bool parse_on_reset(void *target, struct span value)
+{
+	static const char restart[] = "restart";
+	const size_t len = sizeof(restart) - 1;
+	struct vm_config *vm = target;
+	uint64_t count = RESTARTS_DEFAULT;
+
+	vm->is_reset_ok = span_is(value, "ok");
+	if (vm->is_reset_ok || span_is(value, "fail"))
+		return true;
+	if (value.len < len || memcmp(value.text, restart, len) != 0)
+		return false;
+	if (value.len > len &&
+	    (value.text[len] != ':' ||
+	     parse_u64(value.text + len + 1, value.len - len - 1, false, &count)))
+		return false;
+	vm->restarts = (uint32_t)MIN(count, RESTARTS_MAX + 1ull);
+	return count && count <= RESTARTS_MAX;
+}
+
 static bool parse_cpuid(void *target, struct span value)
 {
 	struct vm_config *vm = target;
@@ -142,6 +190,11 @@ const struct word_rule vm_word_rules[] = {
 	 .kind = WORD_PARSED,
 	 .parse = parse_pin,
 	 .takes = "up to 16 CPU numbers such as 0,1"},
+	{.name = "topology",
+	 .kind = WORD_PARSED,
+	 .parse = parse_topology,
+	 .is_unlisted = true,
+	 .takes = "SOCKETS:CORES:THREADS such as 1:4:2"},
 	{VM("format", format), .kind = WORD_CHOICE,
 	 .choices =
 		 CHOICES({"auto", FORMAT_AUTO}, {"flat", FORMAT_FLAT}, {"elf32", FORMAT_ELF32},
@@ -156,8 +209,10 @@ const struct word_rule vm_word_rules[] = {
 	 .takes = "the value that a good end writes to port 0xf4, such as 0"},
 	{VM("on-halt", is_halt_ok), .kind = WORD_CHOICE, .choices = CHOICES({"ok", 1}, {"fail", 0}),
 	 .takes = "ok or fail"},
-	{VM("on-reset", is_reset_ok), .kind = WORD_CHOICE,
-	 .choices = CHOICES({"ok", 1}, {"fail", 0}), .takes = "ok or fail"},
+	{.name = "on-reset",
+	 .kind = WORD_PARSED,
+	 .parse = parse_on_reset,
+	 .takes = "ok, fail, restart or restart:COUNT, 1 to 1000000"},
 	{VM("hlt-exit", is_hlt_exit_off), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"off", 1}, {"on", 0}), .takes = "on or off"},
 	{VM("background", is_background), .kind = WORD_FLAG, .max = 1},

@@ -124,6 +124,8 @@ static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
 	      ms(sched_time_in(se, SCHED_RUNNABLE, now)), ms(sched_time_in(se, SCHED_BLOCKED, now)),
 	      hp->halt_attempted_poll + hp->halt_wakeup, hp->halt_successful_poll,
 	      hp->halt_attempted_poll, se->switches);
+	if (!vcpu->index && vcpu->vm->restarts)
+		print("             restarts %u\n", vcpu->vm->restarts);
 	print_exits(vcpu);
 	print_halt_poll(hp);
 }
@@ -165,6 +167,7 @@ uint32_t summary_print(void)
 	uint32_t failed = 0;
 
 	summary_print_table();
+	print("TSC at the end: %lu ticks at %lu Hz\n", rdtsc(), vm_machine.tsc.hz);
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);
 

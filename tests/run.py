@@ -203,24 +203,35 @@ def part_unit(only: str) -> list[Outcome]:
     return outcomes
 
 
-def part_nested(only: str) -> list[Outcome]:
-    report = os.path.join(JUNIT, "nested.xml")
+def whole_systems(suite: str, only: str) -> list[Outcome]:
+    report = os.path.join(JUNIT, f"{suite}.xml")
     if os.path.exists(report):
         os.unlink(report)
-    words = [sys.executable, os.path.join(HERE, "nested", "run.py")]
+    words = [sys.executable, os.path.join(HERE, "nested", "run.py"), "--suite", suite]
     status = subprocess.run(words + (["--only", only] if only else []), cwd=PROJECT,
                             stdin=subprocess.DEVNULL, check=False).returncode
     try:
-        return read_junit(report, "nested")
+        return read_junit(report, suite)
     except ValueError:
-        return [Outcome("nested", "(the runner)", FAILED, 0, f"it ended with status {status}")]
+        return [Outcome(suite, "(the runner)", FAILED, 0, f"it ended with status {status}")]
+
+
+def part_nested(only: str) -> list[Outcome]:
+    return whole_systems("nested", only)
+
+
+def part_guests(only: str) -> list[Outcome]:
+    """Programs from Debian packages."""
+    return whole_systems("guests", only)
 
 
 PARTS = {"build": part_build, "layers": part_layers, "format": part_format, "lint": part_lint,
          "tools": part_tools,
-         "unit": part_unit, "tsan": part_tsan, "nested": part_nested}
-# These take minutes: they are for CI, or to be named.
-FOR_CI = ("lint", "tsan")
+         "unit": part_unit, "tsan": part_tsan, "nested": part_nested, "guests": part_guests}
+# These take minutes: lint is for CI, or to be named; tsan and guests only to be named.
+FOR_CI = ("lint",)
+BY_NAME = ("tsan", "guests")
+WRITTEN_BY_RUNNER = ("nested", "guests")
 
 
 def main() -> int:
@@ -243,7 +254,7 @@ def main() -> int:
         seconds = time.monotonic() - began
         table.append((name, outcomes, seconds))
         everything += outcomes
-        if name != "nested":
+        if name not in WRITTEN_BY_RUNNER:
             write_junit(os.path.join(JUNIT, f"{name}.xml"), name, outcomes)
     print("\npart      passed  failed skipped  seconds")
     for name, outcomes, seconds in table:

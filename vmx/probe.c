@@ -53,7 +53,8 @@ struct outcome {
  * How it ended. */
 static struct outcome run(const uint8_t *code, uint64_t size, bool is_x2apic)
 {
-	const struct vm_params params = {.name = "probe", .mem = MIB(1), .vcpus = 1};
+	const struct vm_params params = {
+		.name = "probe", .mem = MIB(1), .vcpus = 1, .topology = {1, 1, 1}};
 	const struct vcpu_start start = {.mode = 16, .rip = CODE, .rsp = STACK};
 	/* A real-mode vector: offset and segment. */
 	const uint16_t vector[2] = {HANDLER, CODE >> 4};

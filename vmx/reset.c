@@ -46,6 +46,14 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	uint64_t cr0 = RESET_CR0;
 
 	vmx_vmcs_load(v);
+	/* What it has changed without an exit, and INIT keeps: x87 state, KERNEL_GS_BASE; and what
+	 * the CPU holds is to be known before it is loaded with something else. */
+	if (this_vmx()->loaded == v) {
+		uint64_t flags = irq_save();
+
+		vmx_state_save(v);
+		irq_restore(flags);
+	}
 	if (is_init) /* CD and NW stay as they were */
 		cr0 = (vmread(CR0_READ_SHADOW) & (CR0_CD | CR0_NW)) | CR0_ET;
 	else
@@ -86,6 +94,12 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.gpr[GPR_RDX] = vcpu->cpuid.basic[1].eax;
 	vmx_state_reset(v, is_init);
+	if (!is_init) {
+		/* What an earlier life has left under its VPID. */
+		v->has_injection = false;
+		v->vpid_flushed_on = this_cpu_id();
+		vcpu_arch_flush_tlb(vcpu);
+	}
 	if (this_vmx()->loaded == v) {
 		uint64_t flags = irq_save();
 

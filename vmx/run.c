@@ -34,6 +34,13 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		*verdict = SCHED_ENDED;
 		return false;
 	}
+	if (unlikely(requests & VCPU_REQ_RESTART)) {
+		if (!vm_restart_step(vcpu->vm))
+			__atomic_fetch_or(&vcpu->requests, VCPU_REQ_RESTART, __ATOMIC_SEQ_CST);
+		/* Its VMCS is no longer loaded. */
+		*verdict = SCHED_PREEMPTED;
+		return false;
+	}
 	if (requests & VCPU_REQ_INIT) {
 		vcpu_reset(vcpu, true);
 		vcpu_arch_reset(vcpu, true);

@@ -11,9 +11,12 @@
 #define STACK_SIZE 16384
 #define START_NS   (2000 * NS_PER_MS)
 
-extern const uint8_t smp_trampoline[], smp_trampoline_cr3[], smp_trampoline_end[];
+extern const uint8_t smp_trampoline[], smp_trampoline_cr3[], smp_trampoline_target[],
+	smp_trampoline_end[];
 extern uint64_t smp_start_stack;
+extern uint8_t smp_small_stacks[];
 void __noreturn smp_entry(void);
+void smp_start_one(void);
 
 struct cpu {
 	void (*work)(uint64_t arg); /* NULL: idle */
@@ -25,6 +28,9 @@ struct cpu {
 static struct cpu cpus[SMP_CPUS_MAX];
 static unsigned cpu_count = 1, starting;
 uint64_t smp_start_stack;
+uint8_t smp_small_stacks[SMP_CPUS_MAX * SMP_SMALL_STACK] __aligned(16);
+uint32_t smp_stacks_taken;
+void (*smp_many_entry)(uint32_t cs);
 
 static void note_work(struct trap_frame *frame)
 {
@@ -51,6 +57,16 @@ void smp_entry(void)
 	}
 }
 
+void smp_put_trampoline(uint64_t page, void (*target)(void))
+{
+	uint32_t cr3 = (uint32_t)read_cr3(), rip = (uint32_t)(uintptr_t)target;
+	uint8_t *copy = (uint8_t *)page;
+
+	memcpy(copy, smp_trampoline, (size_t)(smp_trampoline_end - smp_trampoline));
+	memcpy(copy + (smp_trampoline_cr3 - smp_trampoline), &cr3, sizeof(cr3));
+	memcpy(copy + (smp_trampoline_target - smp_trampoline), &rip, sizeof(rip));
+}
+
 static void start(unsigned index)
 {
 	uint64_t end = rdtsc() + clock_ns_to_tsc(START_NS);
@@ -69,14 +85,10 @@ static void start(unsigned index)
 
 void smp_start(unsigned count)
 {
-	uint32_t cr3 = (uint32_t)read_cr3();
-
 	if (count > SMP_CPUS_MAX)
 		bail("%u CPUs are too many", count);
 	trap_set(VECTOR_WORK, note_work);
-	memcpy((void *)TRAMPOLINE, smp_trampoline, (size_t)(smp_trampoline_end - smp_trampoline));
-	memcpy((void *)(TRAMPOLINE + (uint64_t)(smp_trampoline_cr3 - smp_trampoline)), &cr3,
-	       sizeof(cr3));
+	smp_put_trampoline(TRAMPOLINE, smp_start_one);
 	for (; cpu_count < count; cpu_count++)
 		start(cpu_count);
 }

@@ -2,6 +2,7 @@
 #ifndef GUEST_STUBS_COMMON_SMP_H
 #define GUEST_STUBS_COMMON_SMP_H
 
+#include "guest-stubs/common/smp_stack.h"
 #include "guest-stubs/common/stub.h"
 
 #define SMP_CPUS_MAX 16
@@ -26,5 +27,15 @@ void smp_wait(unsigned cpu);
 
 /* Both. */
 void smp_call(unsigned cpu, void (*work)(uint64_t arg), uint64_t arg);
+
+/* For those that start CPUs themselves: puts the trampoline into a page below 1 MiB, from where a
+ * CPU comes to `target` in long mode. */
+void smp_put_trampoline(uint64_t page, void (*target)(void));
+
+/* Such a target: calls smp_many_entry on a stack of its own, with interrupts off and the CS that
+ * the SIPI has set. smp_stacks_taken is to be 0 before. */
+void smp_start_many(void);
+extern void (*smp_many_entry)(uint32_t cs);
+extern uint32_t smp_stacks_taken;
 
 #endif

@@ -1,17 +1,19 @@
-/* Where a SIPI starts a CPU: copied to SMP_TRAMPOLINE, below 1 MiB, and from there straight from real
- * mode to long mode, with the first CPU's page tables and GDT. */
+/* Where a SIPI starts a CPU: copied to any page below 1 MiB, and from there straight from real mode to
+ * long mode, with the first CPU's page tables and GDT. EBX: CS as the SIPI set it. */
 
-#define SMP_TRAMPOLINE 0x10000
-#define AT(label)      (label - smp_trampoline)
+#include "guest-stubs/common/smp_stack.h"
+
+#define AT(label) (label - smp_trampoline)
 
 	.section .rodata
-	.globl smp_trampoline, smp_trampoline_cr3, smp_trampoline_end
+	.globl smp_trampoline, smp_trampoline_cr3, smp_trampoline_target, smp_trampoline_end
 	.balign 16
 	.code16
 smp_trampoline:
 	cli
-	mov %cs, %ax
-	mov %ax, %ds
+	xor %ebx, %ebx
+	mov %cs, %bx
+	mov %bx, %ds
 	lgdtl AT(gdt_pointer_32)
 	mov $0x20, %eax              /* CR4.PAE */
 	mov %eax, %cr4
@@ -23,18 +25,7 @@ smp_trampoline:
 	wrmsr
 	mov $0x80000031, %eax        /* CR0: PG, NE, ET, PE */
 	mov %eax, %cr0
-	ljmpl $0x08, $(SMP_TRAMPOLINE + AT(long_mode))
-
-	.code64
-long_mode:
-	mov $0x10, %eax
-	mov %eax, %ds
-	mov %eax, %es
-	mov %eax, %ss
-	mov smp_start_stack, %rsp
-	xor %ebp, %ebp
-	mov $smp_entry, %rax
-	call *%rax
+	ljmpl *AT(smp_trampoline_target)
 
 	.balign 8
 gdt_pointer_32:
@@ -43,4 +34,36 @@ gdt_pointer_32:
 	.balign 4
 smp_trampoline_cr3:
 	.long 0
+smp_trampoline_target:
+	.long 0
+	.word 0x08
 smp_trampoline_end:
+
+	.text
+	.code64
+.macro LOAD_DATA_SEGMENTS
+	mov $0x10, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	mov %eax, %ss
+	xor %ebp, %ebp
+.endm
+
+/* The CPU that smp_start waits for. */
+	.globl smp_start_one
+smp_start_one:
+	LOAD_DATA_SEGMENTS
+	mov smp_start_stack, %rsp
+	call smp_entry
+
+/* Any number of CPUs at once: each draws the number of its stack. */
+	.globl smp_start_many
+smp_start_many:
+	LOAD_DATA_SEGMENTS
+	mov $1, %eax
+	lock xadd %eax, smp_stacks_taken
+	inc %eax
+	imul $SMP_SMALL_STACK, %eax
+	lea smp_small_stacks(%rax), %rsp
+	mov %ebx, %edi
+	call *smp_many_entry

@@ -40,6 +40,7 @@ class Guest:
     words: list[str] = field(default_factory=list)
     append: str = ""
     expect: list[str] = field(default_factory=list)
+    fail_on: list[str] = field(default_factory=list)
     verdict: str = "ok"
     reason: str = ""
     is_tap: bool = True
@@ -78,6 +79,7 @@ class Case:
     timeout: float = 90
     repeat: bool = False
     needs: list[str] = field(default_factory=list)  # files without which the case is skipped
+    skip: str = ""  # why the case cannot be run here
     prepare: Callable[[str], None] | None = None    # is given the log directory, before the start
     check: Callable[[Result], list[str]] | None = None  # what else is wrong with the result
 
@@ -155,6 +157,12 @@ class Times:
     hits: int      # halts that ended while the hypervisor polled
     polls: int     # halts that it polled in
     switches: int
+
+
+def instructions(result: Result) -> int:
+    """How far the TSC had come at the end: in Bochs, the instructions that each CPU had time for."""
+    found = [re.match(r"TSC at the end: (\d+) ticks", line.text) for line in result.lines]
+    return next((int(match[1]) for match in found if match), 0)
 
 
 def vcpu_times(result: Result) -> dict[str, Times]:

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the whole-system tests, two emulators at a time.
+"""Runs whole-system tests, two emulators at a time.
 
-    tests/nested/run.py [--list] [--only REGEX] [--jobs N]
+    tests/nested/run.py [--suite nested|guests] [--list] [--only REGEX] [--jobs N]
 
 Prints `ok`, `FAIL` or `skipped: reason` for each case as it ends, leaves the logs in
-build/logs/CASE/ and JUnit XML in build/junit/nested.xml."""
+build/logs/CASE/ and JUnit XML in build/junit/SUITE.xml. The suite `nested` is ours (cases.py), `guests`
+are programs that nobody here wrote (tests/guests)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(os.path.dirname(HERE)), "tools")]
+TESTS = os.path.dirname(HERE)
+sys.path[:0] = [HERE, os.path.join(TESTS, "guests"), os.path.join(os.path.dirname(TESTS), "tools")]
 sys.dont_write_bytecode = True
 
 from carousel_lib import image  # noqa: E402
@@ -28,18 +30,21 @@ from carousel_lib.junit import FAILED, PASSED, SKIPPED, Outcome, write_junit  # 
 from carousel_lib.machines import MACHINES, Machine, Options  # noqa: E402
 from carousel_lib.run import Result, Run, Watch  # noqa: E402
 
-from case import Case, problems  # noqa: E402
+from case import Case, instructions, problems  # noqa: E402
 from cases import all_cases  # noqa: E402
+from guest_cases import guest_cases  # noqa: E402
 
 JOBS = 2
+SUITES = {"nested": all_cases, "guests": guest_cases}
 HEARTBEAT_SECONDS = 30
 TAIL_LINES = 30
 
 
 class Runner:
-    """Runs cases in threads; `stop()` ends what they have started."""
+    """Runs a suite's cases in threads; `stop()` ends what they have started."""
 
-    def __init__(self) -> None:
+    def __init__(self, suite: str) -> None:
+        self._suite = suite
         self._lock = threading.Lock()
         self._machines: set[Machine] = set()
         self._running: dict[str, float] = {}
@@ -61,7 +66,7 @@ class Runner:
         options = Options(cpus=case.cpus, memory=case.memory, cpu_model=case.model, ips=case.ips,
                           is_uefi=case.is_uefi, extra=case.host_options)
         machine = MACHINES[case.host](log_dir, options)
-        watch = {guest.name: Watch(guest.expect, is_background="background" in guest.words)
+        watch = {guest.name: Watch(guest.expect, guest.fail_on, is_background="background" in guest.words)
                  for guest in case.guests}
         if case.prepare:
             case.prepare(log_dir)
@@ -82,16 +87,20 @@ class Runner:
         else:
             image.build_fast(image_path, case.carousel, words, case.boot_modules())
 
-    def _attempt(self, case: Case, log_dir: str) -> list[str]:
+    def _attempt(self, case: Case, log_dir: str) -> tuple[list[str], int]:
+        """What is wrong, and the instructions that it took."""
         image_path = os.path.join(log_dir, "image.iso")
         logs = []
         found: list[str] = []
+        spent = 0
         try:
             self._build(case, image_path)
             for number in range(2 if case.repeat else 1):
                 folder = os.path.join(log_dir, f"run{number + 1}") if case.repeat else log_dir
                 os.makedirs(folder, exist_ok=True)
-                found += problems(case, self._boot(case, folder, image_path))
+                result = self._boot(case, folder, image_path)
+                found += problems(case, result)
+                spent += instructions(result)
                 with open(os.path.join(folder, "console.log"), "rb") as file:
                     logs.append(file.read())
         finally:
@@ -99,12 +108,12 @@ class Runner:
                 os.unlink(image_path)
         if case.repeat and logs[0] != logs[1]:
             found.append("two runs of the same image differ: " + first_difference(*logs))
-        return found
+        return found, spent
 
     def run(self, case: Case) -> Outcome:
         missing = [path for path in case.needs if not os.path.exists(path)]
-        if missing:
-            return Outcome("nested", case.name, SKIPPED, 0, f"{missing[0]} is not there")
+        if case.skip or missing:
+            return Outcome(self._suite, case.name, SKIPPED, 0, case.skip or f"{missing[0]} is not there")
         log_dir = os.path.join(BUILD, "logs", case.name)
         shutil.rmtree(log_dir, ignore_errors=True)
         os.makedirs(log_dir)
@@ -112,18 +121,19 @@ class Runner:
         with self._lock:
             self._running[case.name] = began
         try:
-            found = self._attempt(case, log_dir)
+            found, spent = self._attempt(case, log_dir)
         except (Failure, OSError, AssertionError) as error:
-            found = [str(error) or type(error).__name__]
+            found, spent = [str(error) or type(error).__name__], 0
         finally:
             with self._lock:
                 del self._running[case.name]
         seconds = time.monotonic() - began
         if not found:
-            return Outcome("nested", case.name, PASSED, seconds)
+            return Outcome(self._suite, case.name, PASSED, seconds,
+                           f"{spent / 1e9:.2f} G instructions" if self._suite == "guests" else "")
         log = os.path.join(log_dir, "run1" if case.repeat else "", "console.log")
         text = "\n".join(found) + f"\n--- the end of {os.path.relpath(log)}:\n" + tail(log, TAIL_LINES)
-        return Outcome("nested", case.name, FAILED, seconds, text)
+        return Outcome(self._suite, case.name, FAILED, seconds, text)
 
 
 def first_difference(one: bytes, other: bytes) -> str:
@@ -144,8 +154,8 @@ def show(outcome: Outcome) -> None:
         print(f"     {line}", flush=True)
 
 
-def run_all(cases: list[Case], jobs: int) -> list[Outcome]:
-    runner = Runner()
+def run_all(suite: str, cases: list[Case], jobs: int) -> list[Outcome]:
+    runner = Runner(suite)
     outcomes: list[Outcome] = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         pending = {pool.submit(runner.run, case) for case in cases}
@@ -174,23 +184,25 @@ def _terminate(*_signal) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", choices=list(SUITES), default="nested")
     parser.add_argument("--list", action="store_true", help="only name the cases")
     parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name has this")
     parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="emulators at a time")
     arguments = parser.parse_args()
-    cases = [case for case in all_cases() if re.search(arguments.only, case.name)]
+    suite = arguments.suite
+    cases = [case for case in SUITES[suite](arguments.list) if re.search(arguments.only, case.name)]
     if arguments.list:
         print("\n".join(case.name for case in cases))
         return 0
     if not cases:
-        print(f"nested: no case is named like {arguments.only!r}", file=sys.stderr)
+        print(f"{suite}: no case is named like {arguments.only!r}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        outcomes = run_all(cases, arguments.jobs)
+        outcomes = run_all(suite, cases, arguments.jobs)
     except KeyboardInterrupt:
         return 130
-    write_junit(os.path.join(BUILD, "junit", "nested.xml"), "nested", outcomes)
+    write_junit(os.path.join(BUILD, "junit", f"{suite}.xml"), suite, outcomes)
     counts = {state: sum(outcome.state == state for outcome in outcomes)
               for state in (PASSED, FAILED, SKIPPED)}
     print(", ".join(f"{count} {state}" for state, count in counts.items()), flush=True)

@@ -20,6 +20,7 @@ static void build(uint32_t vcpus)
 {
 	fake_guest_init(&guest, MIB(1));
 	guest.shape.vcpus = vcpus;
+	guest.shape.topology.cores = vcpus;
 	assert_int_equal(acpi_build(&guest.shape, &guest.gmem), 0);
 }
 
@@ -261,9 +262,9 @@ static void test_errors(void **state)
 {
 	(void)state;
 	fake_guest_init(&guest, MIB(1));
-	guest.shape.vcpus = 100000;
+	guest.shape.vcpus = guest.shape.topology.cores = 100000;
 	assert_int_equal(acpi_build(&guest.shape, &guest.gmem), -ENOSPC);
-	guest.shape.vcpus = 1;
+	guest.shape.vcpus = guest.shape.topology.cores = 1;
 	guest.gmem.count = 1; /* RAM ends at 0x5000 */
 	assert_int_equal(acpi_build(&guest.shape, &guest.gmem), -EFAULT);
 	guest.gmem.count = 2;

@@ -136,6 +136,10 @@ static void test_defaults(void **state)
 	assert_int_equal(vm->exit_ok, 0);
 	assert_false(vm->is_halt_ok);
 	assert_true(vm->is_reset_ok);
+	assert_int_equal(vm->restarts, 0);
+	assert_int_equal(vm->topology.sockets, 1);
+	assert_int_equal(vm->topology.cores, 1);
+	assert_int_equal(vm->topology.threads, 1);
 	assert_false(vm->is_background);
 	assert_int_equal(vm->slice_us, 0);
 	assert_null(vm->cpuid);
@@ -284,6 +288,62 @@ static void test_unknown_words(void **state)
 	ASSERT_VM_ERROR("unknown word 'background=1'", "background ", "vm=web kernel background=1");
 	ASSERT_VM_ERROR("unknown word '=5'", "known: ", "vm=web kernel =5");
 	ASSERT_VM_ERROR("unknown word 'quiet'", "known: ", "vm=web kernel quiet");
+}
+
+/* One socket that has all the vCPUs, unless the word says otherwise, wherever it stands. */
+static void test_topology(void **state)
+{
+	static const char *const bad[] = {
+		"topology=",     "topology=4",       "topology=1:4",
+		"topology=1:4:", "topology=1:4:1:1", "topology=0:4:1",
+		"topology=1::4", "topology=1:4:17",  "topology=1:x:4",
+	};
+	char text[64];
+
+	(void)state;
+	PARSE("vm=a kernel vcpus=12", "vm=b kernel topology=2:3:2 vcpus=12");
+	assert_string_equal(config.vm[0].error, "");
+	assert_int_equal(config.vm[0].topology.sockets, 1);
+	assert_int_equal(config.vm[0].topology.cores, 12);
+	assert_int_equal(config.vm[0].topology.threads, 1);
+	assert_string_equal(config.vm[1].error, "");
+	assert_int_equal(config.vm[1].topology.sockets, 2);
+	assert_int_equal(config.vm[1].topology.cores, 3);
+	assert_int_equal(config.vm[1].topology.threads, 2);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "vm=web kernel vcpus=4 %s", bad[i]);
+		ASSERT_VM_ERROR(bad[i], "SOCKETS:CORES:THREADS", text);
+	}
+	ASSERT_VM_ERROR("topology=2:2:2 has 8 CPUs", "vcpus=4: make them equal",
+			"vm=web kernel vcpus=4 topology=2:2:2");
+	ASSERT_VM_ERROR("topology=16:16:16 has 4096 CPUs", "vcpus=1: make them equal",
+			"vm=web kernel topology=16:16:16");
+}
+
+static void test_on_reset(void **state)
+{
+	static const char *const bad[] = {
+		"on-reset=maybe",     "on-reset=",           "on-reset=restarts",
+		"on-reset=restart:",  "on-reset=restart:0",  "on-reset=restart:1000001",
+		"on-reset=restart:x", "on-reset=restart:-1",
+	};
+	char text[64];
+
+	(void)state;
+	PARSE("vm=a kernel on-reset=ok", "vm=b kernel on-reset=fail",
+	      "vm=c kernel on-reset=restart", "vm=d kernel on-reset=restart:1000000");
+	assert_true(config.vm[0].is_reset_ok);
+	assert_int_equal(config.vm[0].restarts, 0);
+	assert_false(config.vm[1].is_reset_ok);
+	assert_int_equal(config.vm[1].restarts, 0);
+	/* When the restarts are used up, a reset is a failure. */
+	assert_false(config.vm[2].is_reset_ok);
+	assert_int_equal(config.vm[2].restarts, 10);
+	assert_int_equal(config.vm[3].restarts, 1000000);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "vm=web kernel %s", bad[i]);
+		ASSERT_VM_ERROR(bad[i], "ok, fail, restart or restart:COUNT", text);
+	}
 }
 
 static void test_roles(void **state)
@@ -565,6 +625,8 @@ int main(void)
 		cmocka_unit_test(test_module_without_vm),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_unknown_words),
+		cmocka_unit_test(test_topology),
+		cmocka_unit_test(test_on_reset),
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_pin_follows_cpus),

@@ -136,7 +136,7 @@ static struct cpuid_config config_for(struct cpuid_regs (*host)(uint32_t, uint32
 		.has_invariant_tsc = true,
 		.has_tsc_deadline = true,
 		.has_x2apic = true,
-		.vcpus = 1,
+		.topology = {1, 1, 1},
 	};
 }
 
@@ -164,7 +164,7 @@ static void test_skylake_plain_leaves(void **state)
 
 	(void)state;
 	build(&t, &c, 0);
-	assert_regs(cpuid_lookup(&t, 0, 0), 0x16, 0x756e6547, 0x6c65746e, 0x49656e69);
+	assert_regs(cpuid_lookup(&t, 0, 0), 0x1f, 0x756e6547, 0x6c65746e, 0x49656e69);
 	/* ECX: SSE3 PCLMULQDQ SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 x2APIC MOVBE POPCNT TSC-deadline
 	 * AES XSAVE AVX F16C RDRAND hypervisor. EDX: all but PSN, DS, ACPI, HTT, TM, PBE. */
 	assert_regs(cpuid_lookup(&t, 1, 0), 0x00050654, 0x00010800, 0xf7fa3203, 0x0f8bfbff);
@@ -177,7 +177,7 @@ static void test_skylake_plain_leaves(void **state)
 	assert_regs(cpuid_lookup(&t, 7, 1), 0, 0, 0, 0);
 	for (uint32_t leaf = 8; leaf <= 0xa; leaf++)
 		assert_regs(cpuid_lookup(&t, leaf, 0), 0, 0, 0, 0);
-	for (uint32_t leaf = 0xe; leaf <= 0x16; leaf++)
+	for (uint32_t leaf = 0xe; leaf <= 0x1e; leaf++)
 		assert_regs(cpuid_lookup(&t, leaf, 0), 0, 0, 0, 0);
 	assert_regs(cpuid_lookup(&t, 0x80000000, 0), 0x80000008, 0, 0, 0);
 	assert_regs(cpuid_lookup(&t, 0x80000001, 0), 0, 0, 0x121, 0x2c100800);
@@ -197,7 +197,7 @@ static void test_only_rows_are_shown(void **state)
 
 	(void)state;
 	build(&t, &c, 0);
-	assert_int_equal(t.basic_max, 0x16);
+	assert_int_equal(t.basic_max, 0x1f);
 	assert_int_equal(t.ext_max, 0x80000008);
 	assert_int_equal(cpuid_lookup(&t, 1, 0).ecx, 0xf7fa3203);
 	assert_int_equal(cpuid_lookup(&t, 1, 0).edx, 0x0f8bfbff);
@@ -273,7 +273,7 @@ static void test_a_host_with_few_leaves(void **state)
 
 	(void)state;
 	build(&t, &c, 0);
-	assert_int_equal(cpuid_lookup(&t, 0, 0).eax, 0xb); /* leaf 0xB is the policy's own */
+	assert_int_equal(cpuid_lookup(&t, 0, 0).eax, 0x1f); /* leaf 0x1F is the policy's own */
 	assert_regs(cpuid_lookup(&t, 7, 0), 0, 0, 0, 0);
 	assert_regs(cpuid_lookup(&t, 0xb, 0), 0, 1, 0x100, 0);
 	assert_false(cpuid_has(&t, 1, 0, REG_ECX, 26)); /* XSAVE without leaf 0xD */
@@ -355,14 +355,14 @@ static void test_compacted_alignment(void **state)
 	assert_regs(cpuid_lookup(&t, 0xd, 1), 5, 0, 0, 0);
 }
 
-/* Topology: `vcpus` cores of one thread in one package. */
+/* Topology: cores of one thread in one package. */
 static void test_topology(void **state)
 {
 	struct cpuid_config c = config_for(host_skylake_x);
 	struct cpuid_table t;
 
 	(void)state;
-	c.vcpus = 3;
+	c.topology.cores = 3;
 	build(&t, &c, 2);
 	/* EBX 31:24 'Initial APIC ID', 23:16 'Maximum number of addressable IDs', HTT set. */
 	assert_int_equal(cpuid_lookup(&t, 1, 0).ebx, 0x02040800);
@@ -382,18 +382,57 @@ static void test_topology(void **state)
 	assert_regs(cpuid_lookup(&t, 0xb, 2), 0, 0, 2, 2);
 	assert_regs(cpuid_lookup(&t, 0xb, 0x105), 0, 0, 5, 2);
 
-	c.vcpus = 1;
+	c.topology.cores = 1;
 	build(&t, &c, 0);
 	assert_int_equal(cpuid_lookup(&t, 1, 0).ebx, 0x00010800);
 	assert_false(cpuid_has(&t, 1, 0, REG_EDX, 28));
 	assert_regs(cpuid_lookup(&t, 0xb, 1), 0, 1, 0x201, 0);
 	assert_regs(cpuid_lookup(&t, 4, 3), 0x00000163, 0x0280003f, 0x2fff, 4);
 
-	c.vcpus = 16;
+	c.topology.cores = 16;
 	build(&t, &c, 15);
 	assert_int_equal(cpuid_lookup(&t, 1, 0).ebx, 0x0f100800);
 	assert_regs(cpuid_lookup(&t, 0xb, 1), 4, 16, 0x201, 15);
 	assert_regs(cpuid_lookup(&t, 4, 3), 0x3c03c163, 0x0280003f, 0x2fff, 4);
+}
+
+/* Sockets, cores and threads that are no powers of two: 'EAX 4-0' leave whole bits to each level,
+ * and leaf 0x1F, 'V2 Extended Topology Enumeration', says what leaf 0xB says. */
+static void test_topology_of_three_levels(void **state)
+{
+	struct cpuid_config c = config_for(host_skylake_x);
+	struct cpuid_table t;
+
+	(void)state;
+	c.topology = (struct topology){2, 3, 2};
+	assert_int_equal(topology_apic_id(&c.topology, 0), 0);
+	assert_int_equal(topology_apic_id(&c.topology, 1), 1);
+	assert_int_equal(topology_apic_id(&c.topology, 5), 5);
+	assert_int_equal(topology_apic_id(&c.topology, 6), 8); /* the second socket's first */
+	assert_int_equal(topology_apic_id(&c.topology, 11), 13);
+	build(&t, &c, 13);
+	assert_int_equal(cpuid_lookup(&t, 0, 0).eax, 0x1f);
+	assert_int_equal(cpuid_lookup(&t, 1, 0).ebx, 0x0d080800);
+	assert_true(cpuid_has(&t, 1, 0, REG_EDX, 28));
+	for (uint32_t leaf = 0xb; leaf <= 0x1f; leaf += 0x14) {
+		assert_regs(cpuid_lookup(&t, leaf, 0), 1, 2, 0x100, 13);
+		assert_regs(cpuid_lookup(&t, leaf, 1), 3, 6, 0x201, 13);
+		assert_regs(cpuid_lookup(&t, leaf, 2), 0, 0, 2, 13);
+		assert_regs(cpuid_lookup(&t, leaf, 0x105), 0, 0, 5, 13);
+	}
+	/* A core's threads share its L1 and L2; four addressable cores; all share L3. */
+	assert_regs(cpuid_lookup(&t, 4, 0), 0x0c004121, 0x01c0003f, 0x3f, 0);
+	assert_regs(cpuid_lookup(&t, 4, 2), 0x0c004143, 0x03c0003f, 0x3ff, 0);
+	assert_regs(cpuid_lookup(&t, 4, 3), 0x0c01c163, 0x0280003f, 0x2fff, 4);
+
+	/* Sixteen sockets of one: each is alone, so no HTT. */
+	c.topology = (struct topology){16, 1, 1};
+	assert_int_equal(topology_apic_id(&c.topology, 15), 15);
+	build(&t, &c, 15);
+	assert_int_equal(cpuid_lookup(&t, 1, 0).ebx, 0x0f010800);
+	assert_false(cpuid_has(&t, 1, 0, REG_EDX, 28));
+	assert_regs(cpuid_lookup(&t, 0x1f, 1), 0, 1, 0x201, 15);
+	assert_regs(cpuid_lookup(&t, 4, 3), 0x00000163, 0x0280003f, 0x2fff, 4);
 }
 
 /* 'the data for the highest basic information leaf is returned', which may itself look at ECX. */
@@ -401,15 +440,14 @@ static void test_out_of_range(void **state)
 {
 	struct cpuid_config c = config_for(host_skylake_x);
 	struct cpuid_table t;
-	static const uint32_t beyond[] = {0x17,       0x20,       0x3fffffff,
-					  0x40000002, 0x40000100, 0x7fffffff,
-					  0x80000009, 0xc0000000, UINT32_MAX};
+	static const uint32_t beyond[] = {0x20,       0x3fffffff, 0x40000002, 0x40000100,
+					  0x7fffffff, 0x80000009, 0xc0000000, UINT32_MAX};
 
 	(void)state;
 	build(&t, &c, 0);
-	t.basic[0x16] = (struct cpuid_regs){1, 2, 3, 4};
+	t.subb[1] = (struct cpuid_regs){1, 2, 3, 4};
 	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++)
-		assert_regs(cpuid_lookup(&t, beyond[i], 7), 1, 2, 3, 4);
+		assert_regs(cpuid_lookup(&t, beyond[i], 1), 1, 2, 3, 4);
 	t.basic_max = 0xd;
 	for (size_t i = 0; i < ARRAY_SIZE(beyond); i++)
 		assert_regs(cpuid_lookup(&t, beyond[i], 7), 0x400, 0x680, 0, 0);
@@ -432,7 +470,7 @@ static void test_kvm_leaves(void **state)
 
 	c.is_kvm_off = true;
 	build(&t, &c, 0);
-	t.basic[0x16].eax = 0x1234;
+	t.subb[0].eax = 0x1234;
 	assert_int_equal(cpuid_lookup(&t, KVM_CPUID_SIGNATURE, 0).eax, 0x1234);
 	assert_int_equal(cpuid_lookup(&t, KVM_CPUID_FEATURES, 0).eax, 0x1234);
 	assert_true(cpuid_has(&t, 1, 0, REG_ECX, 31));
@@ -543,6 +581,7 @@ int main(void)
 		cmocka_unit_test(test_xsave_sizes_follow_xcr0),
 		cmocka_unit_test(test_compacted_alignment),
 		cmocka_unit_test(test_topology),
+		cmocka_unit_test(test_topology_of_three_levels),
 		cmocka_unit_test(test_out_of_range),
 		cmocka_unit_test(test_kvm_leaves),
 		cmocka_unit_test(test_configuration),

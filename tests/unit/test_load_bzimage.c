@@ -234,9 +234,18 @@ static void test_truncated(void **state)
 	assert_refused(0x206, "cut off after 518 bytes");
 	assert_refused(SETUP_LEN - 1, "cut off after 1023 bytes");
 	assert_refused(SETUP_LEN, "setup_sects 1 reaches past the end of the file of 1024 bytes");
-	assert_refused(FILE_LEN - 1, "syssize says 2048 bytes of kernel, the file has 2047");
-	for (uint64_t size = 0; size < FILE_LEN; size++)
+	assert_refused(FILE_LEN - 16, "syssize says 2048 bytes of kernel, the file has 2032");
+	for (uint64_t size = 0; size <= FILE_LEN - 16; size++)
 		assert_refused(size, "");
+}
+
+/* 'syssize: the size of the protected-mode code in units of 16-byte paragraphs'. */
+static void test_last_paragraph_is_not_full(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_guest_load(&guest, file, FILE_LEN - 15), 0);
+	assert_int_equal(fake_guest_u8(&guest, 0x200000 + KERNEL_LEN - 16), 0xc0);
+	assert_int_equal(fake_guest_u8(&guest, 0x200000 + KERNEL_LEN - 15), 0xa5);
 }
 
 static void test_lying_header(void **state)
@@ -363,6 +372,7 @@ int main(void)
 		TEST(test_initrd),
 		TEST(test_placement),
 		TEST(test_truncated),
+		TEST(test_last_paragraph_is_not_full),
 		TEST(test_lying_header),
 		TEST(test_command_line_length),
 		TEST(test_setup_data),

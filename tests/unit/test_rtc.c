@@ -350,6 +350,30 @@ static void test_periodic_owed(void **state)
 	go(SECOND);
 	assert_int_equal(get(0x0c), 0x50);
 	assert_int_equal(get(0x0c), 0);
+/* 'RESET has no affect on the clock, calendar, or RAM functions'; PIE, AIE, UIE, SQWE and the flags
+ * are cleared, and IRQ goes away. */
+static void test_reset(void **state)
+{
+	(void)state;
+	put(0x0b, 0x02);
+	set_time(TIME(0x58, 0x59, 0x23, 0x05, 0x28, 0x02, 0x24, 0x20));
+	put(0x01, 0x33);
+	put(0x50, 0xa5);
+	put(0x0b, 0x7a);
+	go(SECOND);
+	assert_true(irq.level);
+	rtc_write(&rtc, 0x70, 0x8b);
+	rtc_reset(&rtc);
+	assert_false(irq.level);
+	assert_false(rtc.is_nmi_masked);
+	assert_int_equal(get(0x0b), 0x02);
+	assert_int_equal(get(0x0c), 0x00);
+	assert_int_equal(get(0x01), 0x33);
+	assert_int_equal(get(0x50), 0xa5);
+	assert_time(TIME(0x59, 0x59, 0x23, 0x05, 0x28, 0x02, 0x24, 0x20));
+	go(10 * SECOND);
+	assert_false(irq.level);
+	assert_false(rtc.timer.is_armed);
 }
 
 static void test_cmos(void **state)
@@ -416,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup(test_alarm_in_12_hour_mode, setup),
 		cmocka_unit_test_setup(test_periodic, setup),
 		cmocka_unit_test_setup(test_periodic_owed, setup),
+		cmocka_unit_test_setup(test_reset, setup),
 		cmocka_unit_test_setup(test_cmos, setup),
 		cmocka_unit_test_setup(test_ports_and_nmi_mask, setup),
 	};

@@ -20,7 +20,8 @@ void fake_guest_init(struct fake_guest *guest, uint64_t mem)
 		guest->gmem.chunk[guest->gmem.count++] = (struct gmem_chunk){
 			.base = GPA(cut[i]), .len = len, .host = ptr_to_hpa(host)};
 	}
-	guest->shape = (struct guest_shape){.vcpus = 1, .tsc_hz = 1000000000, .low_end = mem};
+	guest->shape = (struct guest_shape){
+		.vcpus = 1, .topology = {1, 1, 1}, .tsc_hz = 1000000000, .low_end = mem};
 	guest->config = (struct vm_config){.name = "test",
 					   .append = "",
 					   .mem = mem,

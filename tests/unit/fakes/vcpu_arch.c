@@ -255,7 +255,12 @@ void fake_machine_end(void)
 struct vm *fake_vm_create(uint64_t mem, uint32_t vcpus)
 {
 	const struct vm_params params = {
-		.name = "test", .mem = mem, .vcpus = vcpus, .slice = 1000000};
+		.name = "test",
+		.mem = mem,
+		.vcpus = vcpus,
+		.topology = {1, vcpus, 1},
+		.slice = 1000000,
+	};
 	char error[128];
 	struct vm *vm;
 

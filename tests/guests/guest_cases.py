@@ -1,0 +1,65 @@
+"""Programs that nobody here wrote, as they come from Debian's packages, as a table. Linux gets its
+default command line and a console. One run is of the untouched bzImage, which spends 4.5 G instructions
+on unpacking itself; the others enter the same kernel's vmlinux."""
+
+from __future__ import annotations
+
+import os
+
+from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest
+from cases import LINUX_MUST, LINUX_MUST_NOT
+from packages import CLOUD, MEMTEST, fetch
+
+INITRD = os.path.join(DEMO, "initrd.cpio")
+# memtest86+ bounds nothing by the clock; its exits for a defect of Bochs (docs/architecture.md, 'Time')
+# come so many times less often.
+IPS_MEMTEST = 200_000_000
+# Rows of the banners in big letters, by which it tells how a pass has ended.
+MEMTEST_PASS = r"######      ##      #####    #####|##   ##    ####    ##   ##  ##   ##"
+MEMTEST_FAIL = r"#######     ##      ######   ##     |##        ##  ##      ##     ##"
+
+
+def linux(kernel: str, vcpus: int, words: tuple[str, ...] = (), append: str = "", must=(), must_not=(),
+          reason: str = "powered off") -> Guest:
+    """Linux to a busybox that says what it sees: how many CPUs, and that each takes timer interrupts."""
+    return Guest("linux", kernel=kernel, initrd=INITRD, mem="256M", words=[f"vcpus={vcpus}", *words],
+                 append=f"console=ttyS0 {append}".strip(), is_tap=False, reason=reason,
+                 must=[*LINUX_MUST, rf"^cpus: {vcpus}$", r"^irq LOC:( +[1-9]\d*){%d} " % vcpus, *must],
+                 must_not=[*LINUX_MUST_NOT, *must_not])
+
+
+def linux_cases(skip: str) -> list[Case]:
+    vmlinux = os.path.join(DEMO, "vmlinux")
+    common = dict(ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, skip=skip)
+    return [
+        Case("guest-linux-bzimage", [linux(os.path.join(DEMO, "bzImage"), 1)], timeout=900, **common),
+        # Each vCPU has a pCPU of its own, and the kernel is told so.
+        Case("guest-linux-2cpu", [linux(vmlinux, 2, words=("pin=0,1",), must=[r"Brought up 1 node, 2 CPUs"],
+                                        must_not=[r"pv remote TLB flush", r"PV sched yield",
+                                                  r"PV spinlocks enabled"])],
+             cpus=2, timeout=500, **common),
+        # Two sockets of two threads, on half as many pCPUs.
+        Case("guest-linux-4cpu", [linux(vmlinux, 4, words=("topology=2:1:2",),
+                                        must=[r"Brought up 1 node, 4 CPUs", r"Max logical packages: 2"])],
+             cpus=2, timeout=700, **common),
+        Case("guest-linux-reboot", [linux(
+            vmlinux, 1, words=("on-reset=restart:1",), append="carousel=reboot-once",
+            must=[r"(?s)init: rebooting.*Linux version 6\.1\..*init: this is the second life"])],
+             must=[r"VM 'linux': reset, restart 1 of 1", r"^ +restarts 1$"], timeout=600, **common),
+    ]
+
+
+def guest_cases(is_listing: bool = False) -> list[Case]:
+    """The slow ones first. Fetches what is not there, unless the cases are only to be named."""
+    missing = {} if is_listing else fetch()
+    return [
+        Case("guest-memtest86+", [Guest(
+            "memtest", kernel=MEMTEST, mem="16M", append="console=ttyS0,115200 nosmp nobench nopause",
+            expect=[MEMTEST_PASS], fail_on=[MEMTEST_FAIL], is_tap=False, reason=r"^--expect",
+            must_not=[r"Errors: +[1-9]"])],
+            ips=IPS_MEMTEST, carousel=RELEASE_ELF, timeout=1000, skip=missing.get("memtest86+", "")),
+        *linux_cases(missing.get("linux", "")),
+        Case("guest-linux-cloud", [linux(CLOUD, 1, must=[r"Linux version 6\.1\.\S*-cloud-amd64"])],
+             ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=400,
+             skip=missing.get("cloud", "") or missing.get("linux", "")),
+    ]
