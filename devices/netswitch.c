@@ -146,14 +146,10 @@ static void forward(struct netport *from, const uint8_t *data, uint32_t len, uin
 	learn(from, header->h_source, now);
 	if (!(header->h_dest[0] & GROUP_BIT))
 		to = port_of(from->sw, header->h_dest, now);
-	if (to) {
-		if (to != from)
-			enqueue(to, data, len);
-		return;
-	}
-	list_for_each_entry (to, &from->sw->ports, node)
-		if (to != from)
-			enqueue(to, data, len);
+	if (!to)
+		flood(from, data, len);
+	else if (to != from)
+		enqueue(to, data, len);
 }
 
 void netport_send(struct netport *port, const void *frame, uint32_t len, uint64_t now)

@@ -55,7 +55,7 @@ int vm_plug_nics(struct vm *vm)
 {
 	int ret = 0;
 
-	for (uint32_t i = 0; i < vm->params.nic_count && !ret; i++)
+	for (uint32_t i = 0; i < MIN(vm->params.nic_count, VM_NICS_MAX) && !ret; i++)
 		ret = plug_nic(vm, i);
 	return ret;
 }
