@@ -121,6 +121,16 @@ static void console_op(void *ctx, uint8_t byte)
 	guest_console_put(&vm->console, vm->name, byte);
 }
 
+static void console_room_op(void *ctx)
+{
+	struct vm *vm = ctx;
+	int byte = 0;
+
+	while (uart_room(&vm->dev.uart) && (byte = guest_input_take(&vm->input)) >= 0 &&
+	       uart_receive(&vm->dev.uart, (uint8_t)byte))
+		;
+}
+
 static void end_op(void *ctx, enum vm_end how, uint32_t value)
 {
 	struct vm *vm = ctx;
@@ -173,6 +183,7 @@ static const struct platform_ops ops = {
 	.gmem_read = gmem_read_op,
 	.gmem_write = gmem_write_op,
 	.console = console_op,
+	.console_room = console_room_op,
 	.end = end_op,
 	.wall_ns = wall_ns_op,
 	.note = note_op,
@@ -320,7 +331,8 @@ bool platform_console_input(struct vm *vm, uint8_t byte)
 	bool is_taken;
 
 	spin_lock(&vm->lock);
-	is_taken = uart_receive(&vm->dev.uart, byte);
+	is_taken = guest_input_put(&vm->input, byte);
+	console_room_op(vm);
 	spin_unlock(&vm->lock);
 	return is_taken;
 }

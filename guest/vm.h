@@ -59,6 +59,7 @@ struct vm {
 	struct deadline_heap timers;                /* (l) VM-wide platform timers; VM TSC ticks */
 	struct sched_timer timer;                   /* armed for the nearest of them */
 	struct guest_console console;               /* (l) */
+	struct guest_input input;                   /* (l) */
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */
 	uint32_t notes;                             /* (l) */
 	uint32_t unknown_msrs;                      /* (a) relaxed */

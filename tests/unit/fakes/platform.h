@@ -27,6 +27,7 @@ struct fake_platform {
 	enum vm_end end_how;
 	uint32_t end_value;
 	uint32_t notes;
+	void (*console_room)(struct fake_platform *fake); /* NULL: nothing waits for room */
 	uint8_t ram[FAKE_RAM_SIZE];
 };
 
