@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import fixtures
+import typing_cases
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, vcpu_times
 
 NO_VMX = r"(?i)this CPU has no VMX"
@@ -344,7 +345,7 @@ def repeatability() -> list[Case]:
 
 def all_cases() -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
-    cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
+    cases = linux_cases() + linux_smp_cases() + scheduling() + polling() + typing_cases.cases()
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
     cases += kvm_cases() + local_apic()

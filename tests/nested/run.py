@@ -28,6 +28,7 @@ from carousel_lib.junit import FAILED, PASSED, SKIPPED, Outcome, write_junit  # 
 from carousel_lib.machines import MACHINES, Machine, Options  # noqa: E402
 from carousel_lib.run import Result, Run, Watch  # noqa: E402
 
+import keyboard  # noqa: E402
 from case import Case, problems  # noqa: E402
 from cases import all_cases  # noqa: E402
 
@@ -75,6 +76,10 @@ class Runner:
             with self._lock:
                 self._machines.discard(machine)
 
+    def _play(self, case: Case, log_dir: str) -> list[str]:
+        result, found = keyboard.play(case, log_dir)
+        return found + problems(case, result)
+
     def _build(self, case: Case, image_path: str) -> None:
         words = [f"end={MACHINES[case.host].end_word}"] + case.words.split()
         if case.is_uefi:
@@ -112,7 +117,7 @@ class Runner:
         with self._lock:
             self._running[case.name] = began
         try:
-            found = self._attempt(case, log_dir)
+            found = self._play(case, log_dir) if case.script else self._attempt(case, log_dir)
         except (Failure, OSError, AssertionError) as error:
             found = [str(error) or type(error).__name__]
         finally:
