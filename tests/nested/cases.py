@@ -236,7 +236,7 @@ APIC_NO_VID = r"VMX: .*local APIC in software \(the CPU cannot\)"
 def local_apic() -> list[Case]:
     """The local APIC by the CPU, with that switched off, and on a CPU that has no such thing."""
     def guests() -> list[Guest]:
-        return [Guest("apic_modes"), Guest("irq"), Guest("mmio"), Guest("msr")]
+        return [Guest("apic_modes"), Guest("irq"), Guest("mmio"), Guest("mmio_forms"), Guest("msr")]
 
     def halts() -> list[Guest]:
         return [Guest("hlt"), Guest("ticker"),
