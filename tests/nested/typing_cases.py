@@ -37,7 +37,7 @@ def shell() -> Case:
     return Case("keys-linux-shell", [guest], console="linux", ips=IPS_TIME, memory=512, timeout=240,
                 carousel=RELEASE_ELF, needs=[os.path.join(DEMO, "vmlinux")], script=[
                     (prompt, b"stty -a\r"),
-                    (r"speed 115200 baud; rows \d+; columns \d+;.*intr = \^C.*" + prompt,
+                    (r"speed \d+ baud;.*intr = \^C.*" + prompt,
                      b"printf '\\033[?1049h\\001\\002\\020\\377|\\033[?1049l\\n'\r"),
                     (r"\x01.*" + prompt, b"sleep 100\r"),
                     (r"sleep 100\r\n", b"\x03"),  # Ctrl-C is the guest's
