@@ -36,13 +36,15 @@ def shell() -> Case:
     prompt = r"/ # "
     return Case("keys-linux-shell", [guest], console="linux", ips=IPS_TIME, memory=512, timeout=240,
                 carousel=RELEASE_ELF, needs=[os.path.join(DEMO, "vmlinux")], script=[
-                    (prompt, b"stty -a\r"),
-                    (r"speed \d+ baud;.*intr = \^C.*" + prompt,
+                    (prompt, b"stty rows 24 columns 80; stty -a\r"),
+                    (r"speed \d+ baud; rows 24; columns 80;.*intr = \^C.*" + prompt,
                      b"printf '\\033[?1049h\\001\\002\\020\\377|\\033[?1049l\\n'\r"),
                     (r"\x01.*" + prompt, b"sleep 100\r"),
                     (r"sleep 100\r\n", b"\x03"),  # Ctrl-C is the guest's
                     (prompt, b"vi /text\r"),
-                    (r"/text.*1/1", b"iedited\x1b[D\x1b[D-\x1b:wq\r"),
+                    (r"- /text 1/1", b"i"),  # one by one: busybox's vi does not like keys in a burst
+                    (r"I /text", b"edited"), (r"edited", b"\x1b[D\x1b[D"), (r"\x1b\[1;5H", b"-"),
+                    (r"-ed", b"\x1b"), (r"- /text .Modified", b":wq\r"),
                     (prompt, b"cat /text\r"),
                     (r"edit-ed\r\n/ # ", b"poweroff -f\r"),
                 ], screen=[b"\x1b[?1049h\x01\x02\x10\xff|\x1b[?1049l\r\n"])
