@@ -55,6 +55,7 @@ class Typed:
         self._has_begun = False
         self._is_asked = False   # one question at a time: an answer says what was when it was asked
         self._since_asked = 0
+        self._is_stuck = False   # nothing is read
         self._not_before = 0.0   # the next question
 
     def is_full(self) -> bool:
@@ -70,20 +71,39 @@ class Typed:
 
     def answer(self, room: int, now: float) -> None:
         self._room = max(room - self._since_asked, 0)
-        self._is_asked = False
+        self._is_asked, self._is_stuck = False, room == 0
         # A guest that reads nothing would keep the line busy with questions.
         self._not_before = now + AGAIN_SECONDS if self._room < ROOM_LOW else now
 
-    def take(self, now: float) -> bytes:
-        """What can be sent now."""
+    def _key_end(self, start: int) -> int:
+        is_command = self._waiting[start + 1:start + 2] == b":"
+        return self._waiting.index(b"\n", start) + 1 if is_command else start + 2
+
+    def _take_key(self) -> bytes:
+        """The first key for Carousel; what waits in front of it is given up."""
+        start = self._waiting.find(CONTROL)
+        if start < 0:
+            return b""
+        end = self._key_end(start)
+        key = bytes(self._waiting[start:end])
+        del self._waiting[:end]
+        return key
+
+    def _take_text(self) -> bytes:
         count = min(self._room, len(self._waiting))
-        # A key is not torn apart: a command may come between.
-        if 0 < count < len(self._waiting) and self._waiting[count - 1] == CONTROL[0]:
-            count += 1
+        # A key or command is not torn apart: a question may come between.
+        start = self._waiting.rfind(CONTROL, 0, count)
+        if start >= 0:
+            count = max(count, self._key_end(start))
         out = bytes(self._waiting[:count])
         del self._waiting[:count]
         self._room = max(self._room - count, 0)
         self._since_asked += count
+        return out
+
+    def take(self, now: float) -> bytes:
+        """What can be sent now. Keys get past a guest that reads nothing."""
+        out = self._take_key() if self._is_stuck else self._take_text()
         is_due = self._has_begun and not self._is_asked and now >= self._not_before
         if is_due and self._room < ROOM_LOW and (out or self._waiting):
             self._is_asked, self._since_asked = True, 0
