@@ -144,7 +144,7 @@ static void sink_stream(struct log_sink *sink __unused, const char *bytes, size_
 
 		if (is_mark && uart.mode == HOST_UART_MARKED) {
 			put(HOST_UART_DLE);
-			put(bytes[i] ^ 0x40);
+			put((char)(bytes[i] ^ 0x40));
 		} else {
 			put(bytes[i]);
 		}
