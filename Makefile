@@ -21,7 +21,7 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 # Pure code: no privileged instruction, built for the host too and unit-tested there. sched/ and
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
-	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c boot/mb2.c vmx/caps.c) \
+	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi*.c boot/mb2.c vmx/caps.c monitor/keys.c) \
 	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \

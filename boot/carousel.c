@@ -94,7 +94,10 @@ static void leave(uint8_t status, const char *why)
 
 static void finish(void)
 {
-	uint32_t failed = summary_print();
+	uint32_t failed;
+
+	console_end();
+	failed = summary_print();
 
 	if (has_bad_input)
 		leave(2, "bad input, see above");
@@ -131,6 +134,7 @@ static bool give_verdicts(void)
 			continue;
 		}
 		bitmap_set(reaped, i);
+		console_vm_ended(vm);
 		guest_console_flush(&vm->console, vm->name);
 		guest_console_flush(&vm->console2, vm->name);
 		summary_print_verdict(vm);

@@ -8,9 +8,9 @@
 #ifdef CONFIG_DEBUG
 
 static const char *const rank_names[LOCK_RANKS] = {
-	[LOCK_VM] = "VM",     [LOCK_SWITCH] = "SWITCH",   [LOCK_GMEM] = "GMEM",
-	[LOCK_RUNQ] = "RUNQ", [LOCK_TIMERS] = "TIMERS",   [LOCK_PAGES] = "PAGES",
-	[LOCK_LOG] = "LOG",   [LOCK_CONSOLE] = "CONSOLE",
+	[LOCK_MONITOR] = "MONITOR", [LOCK_VM] = "VM",     [LOCK_SWITCH] = "SWITCH",
+	[LOCK_GMEM] = "GMEM",       [LOCK_RUNQ] = "RUNQ", [LOCK_TIMERS] = "TIMERS",
+	[LOCK_PAGES] = "PAGES",     [LOCK_LOG] = "LOG",   [LOCK_CONSOLE] = "CONSOLE",
 };
 
 static void acquiring(const struct spinlock *lock)

@@ -79,6 +79,10 @@ struct platform_ops {
 	/* A byte that the guest sent to its console. */
 	void (*console)(void *ctx, uint8_t byte);
 
+	/* The console's UART, or virtio's, may have room for input again. May call uart_receive or
+	 * virtio_console_receive. */
+	void (*console_room)(void *ctx);
+
 	/* The VM ends; the vCPU that runs this stops after the current instruction, the others
 	 * soon. */
 	void (*end)(void *ctx, enum vm_end how, uint32_t value);

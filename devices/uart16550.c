@@ -119,6 +119,11 @@ static void uart_push(struct uart *uart, uint8_t byte, uint8_t errors)
 	uart_update(uart);
 }
 
+static void uart_made_room(struct uart *uart)
+{
+	uart->platform->ops->console_room(uart->platform->ctx);
+}
+
 static uint8_t uart_pop(struct uart *uart)
 {
 	if (uart->rx_count) {
@@ -129,6 +134,7 @@ static uint8_t uart_pop(struct uart *uart)
 		uart->is_timeout_pending = false;
 		uart_timeout_restart(uart);
 		uart_update(uart);
+		uart_made_room(uart);
 	}
 	return uart->rbr;
 }
@@ -265,6 +271,7 @@ static void uart_write_fcr(struct uart *uart, uint8_t value)
 	if (is_switched || (uart_has_fifo(uart) && (value & UART_FCR_CLEAR_RCVR)))
 		uart_rx_clear(uart);
 	uart_update(uart);
+	uart_made_room(uart);
 }
 
 static void uart_write_lcr(struct uart *uart, uint8_t value)
@@ -302,6 +309,7 @@ void uart_write(struct uart *uart, uint16_t reg, uint8_t value)
 	case UART_MCR:
 		uart->mcr = value & MCR_BITS;
 		uart_modem_update(uart);
+		uart_made_room(uart); /* loopback may have ended */
 		break;
 	case UART_SCR:
 		uart->scr = value;

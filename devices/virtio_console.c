@@ -43,9 +43,11 @@ static bool serve(struct virtio_device *dev, struct virtqueue *vq)
 	struct virtio_console *console = container_of(dev, struct virtio_console, dev);
 	unsigned bytes = BYTES_MAX;
 
-	/* Buffers for input wait until there is some. */
-	if (vq->index == RECEIVE)
+	/* Buffers for input: what waits for room may come. */
+	if (vq->index == RECEIVE) {
+		dev->platform->ops->console_room(dev->platform->ctx);
 		return false;
+	}
 	for (unsigned i = 0; i < REQUESTS_MAX && bytes; i++) {
 		if (!console->is_busy && !virtqueue_pop(vq, &dev->chain))
 			return false;

@@ -24,6 +24,8 @@ static struct {
 	bool is_interrupt_driven;
 	bool is_after_cr;
 	uint8_t ier;
+	enum host_uart_mode mode;
+	uint32_t withheld;         /* lines, since the mode was set */
 	uint32_t tx_head, tx_tail; /* bytes ever put in and taken out */
 	uint32_t rx_head, rx_tail;
 	void (*consume)(uint8_t byte);
@@ -89,12 +91,25 @@ static void put(char c)
 
 static void put_text(const char *text, size_t len)
 {
+	bool is_line_start = true; /* a sink is given whole lines */
+
 	for (size_t i = 0; i < len; i++) {
+		if (is_line_start && uart.mode == HOST_UART_MARKED)
+			put(HOST_UART_STX);
+		is_line_start = text[i] == '\n';
 		if (text[i] == '\n' && !uart.is_after_cr)
 			put('\r');
 		put(text[i]);
 		uart.is_after_cr = text[i] == '\r';
 	}
+}
+
+static void send_ring(void)
+{
+	if (uart.is_interrupt_driven)
+		update_ier();
+	else
+		drain_all();
 }
 
 static void sink_write(struct log_sink *sink __unused, const char *text, size_t len)
@@ -108,15 +123,49 @@ static void sink_write(struct log_sink *sink __unused, const char *text, size_t 
 		return;
 	}
 	flags = spin_lock_irq(&uart.lock);
-	put_text(text, len);
-	if (uart.is_interrupt_driven)
-		update_ier();
-	else
-		drain_all();
+	if (uart.mode == HOST_UART_STREAM) {
+		uart.withheld++;
+	} else {
+		put_text(text, len);
+		send_ring();
+	}
 	spin_unlock_irq(&uart.lock, flags);
 }
 
-static struct log_sink sink = {.write = sink_write};
+static void sink_stream(struct log_sink *sink __unused, const char *bytes, size_t len)
+{
+	uint64_t flags;
+
+	if (panic_is_active())
+		return;
+	flags = spin_lock_irq(&uart.lock);
+	for (size_t i = 0; i < len; i++) {
+		bool is_mark = bytes[i] == HOST_UART_STX || bytes[i] == HOST_UART_DLE;
+
+		if (is_mark && uart.mode == HOST_UART_MARKED) {
+			put(HOST_UART_DLE);
+			put((char)(bytes[i] ^ 0x40));
+		} else {
+			put(bytes[i]);
+		}
+		uart.is_after_cr = false;
+	}
+	send_ring();
+	spin_unlock_irq(&uart.lock, flags);
+}
+
+uint32_t host_uart_set_mode(enum host_uart_mode mode)
+{
+	uint64_t flags = spin_lock_irq(&uart.lock);
+	uint32_t withheld = uart.withheld;
+
+	uart.mode = mode;
+	uart.withheld = 0;
+	spin_unlock_irq(&uart.lock, flags);
+	return withheld;
+}
+
+static struct log_sink sink = {.write = sink_write, .stream = sink_stream};
 
 struct log_sink *host_uart_sink(void)
 {

@@ -17,6 +17,21 @@ struct log_sink *host_uart_sink(void);
 /* The ISA interrupt that a PC's UART at this port has, or -ENODEV for another port. */
 int __must_check host_uart_isa_irq(uint16_t port);
 
+/* How the log's lines and a guest's stream share the line. Neither can pass for the other. */
+enum host_uart_mode {
+	HOST_UART_LINES, /* lines; a stream's bytes as they are */
+	/* For a program at the other end: in front of each line stands STX; of a stream, the bytes
+	 * STX and DLE become DLE and themselves XOR 0x40. */
+	HOST_UART_MARKED,
+	/* For a plain terminal: the stream as it is, and lines are withheld and counted. */
+	HOST_UART_STREAM,
+};
+#define HOST_UART_STX 0x02
+#define HOST_UART_DLE 0x10
+
+/* Gives how many lines were withheld since the last call. Interrupts any. */
+uint32_t host_uart_set_mode(enum host_uart_mode mode);
+
 /* From here on the interrupt, which the caller has routed to VECTOR_UART, drains the ring.
  * Interrupts any. */
 void host_uart_enable_interrupts(void);

@@ -31,3 +31,6 @@ $(BUILD)/guest-stubs/%.o: guest-stubs/%.c
 $(BUILD)/guest-stubs/%.S.o: guest-stubs/%.S
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_STUB) -c -o $@ $<
+
+# One in several files.
+$(BUILD)/stubs/kvm_conformance.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/kvm/*.c))

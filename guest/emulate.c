@@ -315,21 +315,15 @@ static enum emulate_result execute_string(struct emulate_context *c)
 
 static enum emulate_result fetch(struct emulate_context *c, struct emulation *e)
 {
-	struct vcpu_segment cs;
 	int ret = -EAGAIN;
 
-	vcpu_arch_get_segment(c->vcpu, SEG_CS, &cs);
 	e->byte_count = 0;
 	while (ret == -EAGAIN && e->byte_count < INSN_MAX_LEN) {
-		uint64_t la = c->rip + e->byte_count;
-		unsigned n;
+		unsigned n = INSN_MAX_LEN - e->byte_count;
 		gpa_t gpa;
 
-		la = c->mode == INSN_MODE_64 ? la : (uint32_t)(la + cs.base);
-		if (!emulate_translate(c, la, PGWALK_FETCH, &gpa))
+		if (!emulate_find_code(c, e->byte_count, &n, &gpa))
 			return EMULATE_FAULT;
-		n = (unsigned)MIN((uint64_t)(INSN_MAX_LEN - e->byte_count),
-				  PAGE_SIZE - (la & (PAGE_SIZE - 1)));
 		if (gmem_read(&c->vcpu->vm->gmem, gpa, e->bytes + e->byte_count, n)) {
 			e->why = "its bytes are not in RAM";
 			return EMULATE_FAILED;

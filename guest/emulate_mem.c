@@ -84,6 +84,26 @@ bool emulate_translate(struct emulate_context *c, uint64_t la, enum pgwalk_acces
 	return false;
 }
 
+bool emulate_find_code(struct emulate_context *c, unsigned skip, unsigned *n, gpa_t *gpa)
+{
+	uint64_t offset = c->rip + skip, la = offset;
+	bool is_open = is_canonical(la);
+	struct vcpu_segment cs;
+
+	if (c->mode != INSN_MODE_64) {
+		vcpu_arch_get_segment(c->vcpu, SEG_CS, &cs);
+		la = (uint32_t)(offset + cs.base);
+		is_open = offset <= cs.limit;
+		*n = (unsigned)MIN((uint64_t)*n, cs.limit - offset + 1);
+	}
+	if (!is_open) {
+		vcpu_arch_inject_exception(c->vcpu, VECTOR_GP, true, 0);
+		return false;
+	}
+	*n = MIN(*n, (unsigned)(PAGE_SIZE - (la & (PAGE_SIZE - 1))));
+	return emulate_translate(c, la, PGWALK_FETCH, gpa);
+}
+
 bool emulate_find_place(struct emulate_context *c, unsigned segment, uint64_t offset, unsigned size,
 			bool is_write, struct emulate_place *place)
 {

@@ -44,6 +44,10 @@ struct emulate_place {
 bool emulate_translate(struct emulate_context *c, uint64_t la, enum pgwalk_access access,
 		       gpa_t *gpa);
 
+/* Where the instruction's bytes from its `skip`th on are, and how many of `*n` lie there together:
+ * #GP, #PF. */
+bool emulate_find_code(struct emulate_context *c, unsigned skip, unsigned *n, gpa_t *gpa);
+
 /* Segment and offset to a place: #GP, #SS, #PF. Both its pages are looked up before anything is
  * touched. */
 bool emulate_find_place(struct emulate_context *c, unsigned segment, uint64_t offset, unsigned size,

@@ -146,6 +146,23 @@ static void console2_send(void *ctx, uint8_t byte)
 	guest_console_put(&vm->console2, vm->name, byte);
 }
 
+/* A guest that drives the virtio console listens there. */
+static bool console_receive(struct vm *vm, uint8_t byte)
+{
+	if (virtio_console_is_open(&vm->dev.console))
+		return virtio_console_receive(&vm->dev.console, byte);
+	return uart_room(&vm->dev.uart) && uart_receive(&vm->dev.uart, byte);
+}
+
+static void console_room_op(void *ctx)
+{
+	struct vm *vm = ctx;
+	int byte;
+
+	while ((byte = guest_input_peek(&vm->input)) >= 0 && console_receive(vm, (uint8_t)byte))
+		(void)guest_input_take(&vm->input);
+}
+
 static void end_op(void *ctx, enum vm_end how, uint32_t value)
 {
 	struct vm *vm = ctx;
@@ -201,6 +218,7 @@ static const struct platform_ops ops = {
 	.gmem_ptr = gmem_ptr_op,
 	.random = random_op,
 	.console = console_op,
+	.console_room = console_room_op,
 	.end = end_op,
 	.wall_ns = wall_ns_op,
 	.note = note_op,
@@ -452,11 +470,8 @@ bool platform_console_input(struct vm *vm, uint8_t byte)
 	bool is_taken;
 
 	spin_lock(&vm->lock);
-	/* A guest that drives the virtio console listens there. */
-	if (virtio_console_is_open(&vm->dev.console))
-		is_taken = virtio_console_receive(&vm->dev.console, byte);
-	else
-		is_taken = uart_receive(&vm->dev.uart, byte);
+	is_taken = guest_input_put(&vm->input, byte);
+	console_room_op(vm);
 	spin_unlock(&vm->lock);
 	return is_taken;
 }

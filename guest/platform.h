@@ -35,7 +35,8 @@ void platform_hurry_ticks(struct vcpu *vcpu);
 /* Can a device still send this VM an NMI? Takes the VM's lock. */
 bool platform_has_nmi_source(struct vm *vm);
 
-/* A byte typed for the guest. Any pCPU; takes the VM's lock. False when the guest has no room. */
+/* A byte typed for the guest. Any pCPU; takes the VM's lock. False when too much waits for it
+ * already. */
 bool platform_console_input(struct vm *vm, uint8_t byte);
 
 #endif

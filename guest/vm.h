@@ -72,6 +72,7 @@ struct vm {
 	struct sched_timer timer;                   /* armed for the nearest of them */
 	struct guest_console console, console2;     /* (l) COM1's, COM2's */
 	struct vm_calls calls;                      /* posted from outside */
+	struct guest_input input;                   /* (l) */
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */
 	uint32_t notes;                             /* (l) */
 	uint32_t unknown_msrs;                      /* (a) relaxed */

@@ -103,6 +103,17 @@ void log_raw(const char *text, size_t len)
 	log_unlock(was_locked);
 }
 
+void log_stream(const char *bytes, size_t len)
+{
+	struct log_sink *sink;
+	bool was_locked = log_lock();
+
+	list_for_each_entry (sink, &the_log.sinks, node)
+		if (sink->stream)
+			sink->stream(sink, bytes, len);
+	log_unlock(was_locked);
+}
+
 void log_vprintf(enum log_level level, const char *fmt, va_list args)
 {
 	size_t (*prefix)(char *buf, size_t size) =

@@ -16,6 +16,8 @@ struct log_sink {
 	/* Takes `len` bytes: one or more whole lines, '\n'-terminated. Called with the log's lock
 	 * held, and without it in panic mode. */
 	void (*write)(struct log_sink *sink, const char *text, size_t len);
+	/* The same for a stream of bytes; NULL: it has no place for one. */
+	void (*stream)(struct log_sink *sink, const char *bytes, size_t len);
 };
 
 /* Formats one line (a missing '\n' is added), with the prefix, if `level` is enabled. */
@@ -29,6 +31,10 @@ void log_vprintf(enum log_level level, const char *fmt, va_list args) __printf_l
 
 /* Writes text as it is, without a prefix: a guest's console line, a table. */
 void log_raw(const char *text, size_t len);
+
+/* Bytes that are no lines, a full-screen program's: for sinks that take a stream, not for the ring.
+ */
+void log_stream(const char *bytes, size_t len);
 
 /* At most `burst` messages a place, then one 'further messages of this kind are counted only'. */
 struct log_limit {

@@ -8,6 +8,7 @@
 
 /* Lowest first: who holds one may take those below it in this list. */
 enum lock_rank {
+	LOCK_MONITOR, /* who is typed to, and how the console shows it */
 	LOCK_VM,      /* a VM's devices and its life */
 	LOCK_SWITCH,  /* a LAN's switch */
 	LOCK_GMEM,    /* a VM's EPT */

@@ -1,26 +1,30 @@
-/* Console input: a ring that the UART's interrupt fills, served where locks may be taken. */
+/* Console input: a ring that the UART's interrupt fills, served where locks may be taken; who is
+ * typed to, and whose console is raw. */
 #include "monitor/console.h"
 
 #include "drivers/uart16550.h"
 #include "guest/platform.h"
 #include "guest/vm.h"
 #include "lib/log.h"
+#include "lib/printf.h"
+#include "lib/spinlock.h"
 #include "lib/string.h"
+#include "monitor/keys.h"
 #include "monitor/summary.h"
 #include "sched/timer.h"
 
-#define RING_SIZE    1024u /* power of two */
-#define COMMAND_MAX  256u
-#define COMMAND_BYTE 0x01
+#define RING_SIZE 1024u /* power of two */
 
 static struct {
+	struct spinlock lock; /* all but the ring */
 	uint8_t ring[RING_SIZE];
 	uint32_t head, tail; /* (a) written by the interrupt handler; by serve() */
-	char command[COMMAND_MAX];
-	uint32_t command_len;
-	bool is_command;
+	struct keys keys;
 	uint32_t focus; /* id of the VM that is typed to */
-} console;
+	struct vm *raw; /* whose console is raw; NULL: none */
+	bool is_marked; /* then: a program is at the other end */
+	bool is_full;   /* the last byte typed found no room, and this was said */
+} console = {.lock = SPINLOCK_INIT(LOCK_MONITOR)};
 
 static void received(uint8_t byte)
 {
@@ -70,6 +74,137 @@ static void give_verdict(const char *args)
 			 (int)verdict_len, verdict);
 }
 
+/* --- lines and raw ------------------------------------------------------------------------------
+ */
+
+static void say(const char *fmt, ...) __printf_like(1, 2);
+static void say(const char *fmt, ...)
+{
+	char line[VM_NAME_MAX + 48];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)fmt_vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	log_raw(line, strlen(line));
+}
+
+static void set_vm_raw(struct vm *vm, bool is_raw)
+{
+	spin_lock(&vm->lock);
+	guest_console_set_raw(&vm->console, vm->name, is_raw);
+	spin_unlock(&vm->lock);
+}
+
+/* Back to lines. The announcement is the last line that is marked. */
+static void leave_raw(void)
+{
+	uint32_t withheld;
+
+	if (!console.raw)
+		return;
+	set_vm_raw(console.raw, false);
+	console.raw = NULL;
+	say("lines:\n");
+	withheld = host_uart_set_mode(HOST_UART_LINES);
+	if (withheld > 1) /* one is the announcement */
+		log_info("%u lines were withheld while the console was raw", withheld - 1);
+}
+
+/* Nothing of the VM's goes out raw before it is announced, and no line unmarked after it. */
+static void enter_raw(struct vm *vm, bool is_marked)
+{
+	leave_raw();
+	console.raw = vm;
+	console.is_marked = is_marked;
+	if (is_marked)
+		(void)host_uart_set_mode(HOST_UART_MARKED);
+	say("raw: %s\n", vm->name);
+	if (!is_marked)
+		(void)host_uart_set_mode(HOST_UART_STREAM);
+	set_vm_raw(vm, true);
+}
+
+static bool has_ended(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE);
+}
+
+static struct vm *focused(void)
+{
+	struct vm *vm = console.focus < vm_count() ? vm_get(console.focus) : NULL;
+
+	return vm && !has_ended(vm) ? vm : NULL;
+}
+
+static void tell_focus(void)
+{
+	struct vm *vm = focused();
+
+	say("input: %s (Ctrl-A h: the keys)\n", vm ? vm->name : "-");
+}
+
+static void set_focus(struct vm *vm)
+{
+	if (!vm || has_ended(vm)) {
+		log_warn("console: no such VM, or it has ended");
+		return;
+	}
+	console.focus = vm->id;
+	console.is_full = false;
+	if (console.raw)
+		enter_raw(vm, console.is_marked);
+	tell_focus();
+}
+
+/* The next VM that runs, in this direction, in a circle. */
+static void move_focus(uint32_t step)
+{
+	uint32_t count = vm_count(), id = console.focus;
+
+	do
+		id = (id + step) % count;
+	while (id != console.focus && has_ended(vm_get(id)));
+	set_focus(vm_get(id));
+}
+
+/* --- commands -----------------------------------------------------------------------------------
+ */
+
+static void set_raw(const char *args)
+{
+	const char *name;
+	size_t len = take_word(&args, &name);
+	struct vm *vm = len ? vm_find(name, len) : focused();
+
+	if (!vm || has_ended(vm)) {
+		log_warn("console command: no VM '%.*s', or it has ended", (int)len, name);
+		return;
+	}
+	console.focus = vm->id;
+	enter_raw(vm, true);
+}
+
+static void tell_room(void)
+{
+	struct vm *vm = focused();
+	uint32_t room = GUEST_INPUT_MAX; /* what nobody takes is dropped */
+
+	if (vm) {
+		spin_lock(&vm->lock);
+		room = guest_input_room(&vm->input);
+		spin_unlock(&vm->lock);
+	}
+	say("room: %u\n", room);
+}
+
+static void quit(void)
+{
+	leave_raw();
+	for (uint32_t i = 0; i < vm_count(); i++)
+		vm_end(vm_get(i), false, "quit from the console");
+}
+
 static void run_command(const char *line)
 {
 	const char *word;
@@ -78,42 +213,107 @@ static void run_command(const char *line)
 	if (is_word(word, len, "verdict")) {
 		give_verdict(line);
 	} else if (is_word(word, len, "focus")) {
-		struct vm *vm;
-
 		len = take_word(&line, &word);
-		vm = vm_find(word, len);
-		if (vm)
-			console.focus = vm->id;
-		else
-			log_warn("console command: no VM '%.*s'", (int)len, word);
+		set_focus(vm_find(word, len));
+	} else if (is_word(word, len, "raw")) {
+		set_raw(line);
+	} else if (is_word(word, len, "lines")) {
+		leave_raw();
+	} else if (is_word(word, len, "room")) {
+		tell_room();
 	} else if (is_word(word, len, "stats")) {
 		summary_print_table();
 	} else if (is_word(word, len, "quit")) {
-		for (uint32_t i = 0; i < vm_count(); i++)
-			vm_end(vm_get(i), false, "quit from the console");
+		quit();
 	} else {
-		log_warn("console command '%.*s' is unknown: verdict, focus, stats, quit", (int)len,
-			 word);
+		log_warn("console command '%.*s' is unknown: verdict, focus, raw, lines, room, "
+			 "stats, quit",
+			 (int)len, word);
+	}
+}
+
+static void show_help(void)
+{
+	char vms[256] = "";
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < MIN(vm_count(), 10u) && len < sizeof(vms); i++)
+		len += (size_t)fmt_snprintf(vms + len, sizeof(vms) - len, ", %u %s", (i + 1) % 10,
+					    vm_get(i)->name);
+	log_info("Ctrl-A and then: a digit%s; n, p the next VM, the one before; r raw or in lines; "
+		 "s statistics; x quit; a Ctrl-A itself; : a command",
+		 vms);
+	tell_focus();
+}
+
+static void press(uint8_t key)
+{
+	struct vm *vm = focused();
+
+	switch (key) {
+	case '0' ... '9': {
+		uint32_t id = (key - '0' + 9u) % 10;
+
+		set_focus(id < vm_count() ? vm_get(id) : NULL);
+		break;
+	}
+	case 'n':
+		move_focus(1);
+		break;
+	case 'p':
+		move_focus(vm_count() - 1);
+		break;
+	case 'r':
+		if (console.raw)
+			leave_raw();
+		else if (vm)
+			enter_raw(vm, false);
+		break;
+	case 's':
+		summary_print_table();
+		break;
+	case 'x':
+		quit();
+		break;
+	default:
+		show_help();
+	}
+}
+
+/* --- input --------------------------------------------------------------------------------------
+ */
+
+static void type_byte(uint8_t byte)
+{
+	struct vm *vm = focused();
+
+	if (!vm)
+		return;
+	if (platform_console_input(vm, byte)) {
+		console.is_full = false;
+	} else if (!console.is_full) {
+		console.is_full = true;
+		log_warn("VM '%s' does not read its input: what is typed is dropped", vm->name);
 	}
 }
 
 static void serve_byte(uint8_t byte)
 {
-	if (byte == COMMAND_BYTE) {
-		console.is_command = true;
-		console.command_len = 0;
-	} else if (!console.is_command) {
-		struct vm *vm = console.focus < vm_count() ? vm_get(console.focus) : NULL;
-
-		if (vm && !vm->has_ended)
-			(void)platform_console_input(vm, byte);
-	} else if (byte == '\n' || byte == '\r') {
-		console.command[console.command_len] = '\0';
-		console.is_command = false;
-		run_command(console.command);
-	} else if (console.command_len < COMMAND_MAX - 1) {
-		console.command[console.command_len++] = (char)byte;
+	spin_lock(&console.lock);
+	switch (keys_feed(&console.keys, byte)) {
+	case KEYS_NONE:
+		break;
+	case KEYS_TEXT:
+		type_byte(console.keys.byte);
+		break;
+	case KEYS_KEY:
+		press(console.keys.byte);
+		break;
+	case KEYS_COMMAND:
+		run_command(console.keys.line);
+		break;
 	}
+	spin_unlock(&console.lock);
 }
 
 static void serve(void)
@@ -126,8 +326,26 @@ static void serve(void)
 	}
 }
 
+void console_vm_ended(struct vm *vm)
+{
+	spin_lock(&console.lock);
+	if (console.raw == vm)
+		leave_raw();
+	spin_unlock(&console.lock);
+}
+
+void console_end(void)
+{
+	spin_lock(&console.lock);
+	leave_raw();
+	spin_unlock(&console.lock);
+}
+
 void console_start(void)
 {
 	sched_set_deferred(serve);
 	host_uart_set_consumer(received);
+	while (console.focus + 1 < vm_count() && has_ended(vm_get(console.focus)))
+		console.focus++;
+	tell_focus();
 }

@@ -82,6 +82,12 @@ class Case:
     skip: str = ""  # why the case cannot be run here
     prepare: Callable[[str], None] | None = None    # is given the log directory, before the start
     check: Callable[[Result], list[str]] | None = None  # what else is wrong with the result
+    # Somebody at a terminal, who waits for each pattern on the screen and then types; --console; and
+    # what the screen must have had, byte for byte, or (patterns) must not.
+    script: list[tuple[str, bytes]] = field(default_factory=list)
+    console: str = ""
+    screen: list[bytes] = field(default_factory=list)
+    not_screen: list[bytes] = field(default_factory=list)
 
     def boot_modules(self) -> list[Module]:
         modules = [module for guest in self.guests for module in guest.boot_modules()]

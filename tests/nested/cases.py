@@ -6,6 +6,7 @@ import os
 import re
 
 import fixtures
+import typing_cases
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, vcpu_times
 
 NO_VMX = r"(?i)this CPU has no VMX"
@@ -330,7 +331,7 @@ APIC_NO_VID = r"VMX: .*local APIC in software \(the CPU cannot\)"
 def local_apic() -> list[Case]:
     """The local APIC by the CPU, with that switched off, and on a CPU that has no such thing."""
     def guests() -> list[Guest]:
-        return [Guest("apic_modes"), Guest("irq"), Guest("mmio"), Guest("msr")]
+        return [Guest("apic_modes"), Guest("irq"), Guest("mmio"), Guest("mmio_forms"), Guest("msr")]
 
     def halts() -> list[Guest]:
         return [Guest("hlt"), Guest("ticker"),
@@ -485,7 +486,7 @@ def repeatability() -> list[Case]:
 
 def all_cases(_is_listing: bool = False) -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
-    cases = linux_cases() + linux_smp_cases() + scheduling() + polling()
+    cases = linux_cases() + linux_smp_cases() + scheduling() + polling() + typing_cases.cases()
     for cpus in (1, 2, 4):
         cases += stubs(cpus) + smp(cpus) + restarts(cpus)
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()

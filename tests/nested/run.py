@@ -30,6 +30,7 @@ from carousel_lib.junit import FAILED, PASSED, SKIPPED, Outcome, write_junit  # 
 from carousel_lib.machines import MACHINES, Machine, Options  # noqa: E402
 from carousel_lib.run import Result, Run, Watch  # noqa: E402
 
+import keyboard  # noqa: E402
 from case import Case, instructions, problems  # noqa: E402
 from cases import all_cases  # noqa: E402
 from guest_cases import guest_cases  # noqa: E402
@@ -80,6 +81,10 @@ class Runner:
             with self._lock:
                 self._machines.discard(machine)
 
+    def _play(self, case: Case, log_dir: str) -> list[str]:
+        result, found = keyboard.play(case, log_dir)
+        return found + problems(case, result)
+
     def _build(self, case: Case, image_path: str) -> None:
         words = [f"end={MACHINES[case.host].end_word}"] + case.words.split()
         if case.is_uefi:
@@ -121,7 +126,8 @@ class Runner:
         with self._lock:
             self._running[case.name] = began
         try:
-            found, spent = self._attempt(case, log_dir)
+            found, spent = (self._play(case, log_dir), 0) if case.script else \
+                self._attempt(case, log_dir)
         except (Failure, OSError, AssertionError) as error:
             found, spent = [str(error) or type(error).__name__], 0
         finally:

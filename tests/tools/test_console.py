@@ -5,7 +5,8 @@ import tempfile
 import unittest
 
 import support  # noqa: F401
-from carousel_lib.console import (KeyFilter, LineSplitter, command_verdict, parse_line)
+from carousel_lib.console import Decoder, command_room, command_verdict, parse_line
+from carousel_lib.keys import ROOM, ROOM_LOW, TYPED_MAX, KeyFilter, Typed
 from carousel_lib.machines import Machine, Options
 from carousel_lib.run import Run, Watch, guest_status
 
@@ -40,32 +41,178 @@ class Lines(unittest.TestCase):
     def test_other(self):
         self.assertEqual(parse_line("\x1b[2J\x1b[01;01HBdsDxe: loading").text, "BdsDxe: loading")
 
-    def test_splitting(self):
-        splitter = LineSplitter()
-        self.assertEqual(splitter.feed(b"a| on"), [])
-        self.assertEqual([line.text for line in splitter.feed(b"e\na| two\nen")], ["one", "two"])
-        self.assertEqual([line.text for line in splitter.flush()], ["en"])
+    def test_console_lines(self):
+        self.assertEqual(parse_line("input: a (Ctrl-A h: the keys)").vm, "a")
+        self.assertEqual(parse_line("room: 8192\r\n").status, 8192)
+        self.assertEqual(parse_line("raw: a").vm, "a")
 
     def test_a_command_is_one_line(self):
-        self.assertEqual(command_verdict("a", False, "x\ny\x01"), b"\x01verdict a failed x?y?\n")
+        self.assertEqual(command_verdict("a", False, "x\ny\x01"), b"\x01:verdict a failed x?y?\n")
+
+
+def decode(data, step=0):
+    """What the decoder makes of the data in pieces of `step` bytes: text, raw bytes, lines."""
+    decoder = Decoder()
+    step = step or len(data)
+    events = [event for at in range(0, len(data), step) for event in decoder.feed(data[at:at + step])]
+    events += decoder.flush()
+    return (b"".join(event.text for event in events), b"".join(event.raw for event in events),
+            [(event.line.kind, event.line.vm, event.line.text) for event in events if event.line])
+
+
+class Decoding(unittest.TestCase):
+    def check(self, data, text, raw, lines):
+        for step in (0, 1, 2, 3, 7):
+            self.assertEqual(decode(data, step), (text, raw, lines), f"in pieces of {step}")
+
+    def test_lines(self):
+        self.check(b"a| one\na| two\nen", b"a| one\na| two\nen", b"",
+                   [("guest", "a", "one"), ("guest", "a", "two"), ("other", "", "en")])
+
+    def test_text_is_given_as_it_comes(self):
+        decoder = Decoder()
+        self.assertEqual([event.text for event in decoder.feed(b"[0] hal")], [b"[0] hal"])
+        self.assertEqual(decoder.feed(b"f\n")[0].text, b"f\n")
+
+    def test_an_answer_is_not_shown(self):
+        self.check(b"room: 17\nroom| x\nroo\n", b"room| x\nroo\n", b"",
+                   [("room", "", "room: 17"), ("guest", "room", "x"), ("other", "", "roo")])
+
+    def test_raw(self):
+        """'STX in front of each line; STX and DLE of the VM's are DLE and themselves XOR 0x40'"""
+        self.check(b"\x02raw: a\r\n\x1b[2J$ \x10\x42\x10\x50\xff\x02b| between\r\nls\r\n\x02lines:\r\nb| x\n",
+                   b"raw: a\r\nb| x\n", b"\x1b[2J$ \x02\x10\xffls\r\n",
+                   [("raw", "a", "raw: a"), ("guest", "b", "between"), ("guest", "a", "$ \x02\x10\ufffdls"),
+                    ("lines", "", "lines:"), ("guest", "b", "x")])
+
+    def test_a_raw_guest_cannot_speak_for_the_hypervisor(self):
+        forged = b"\nend: status 0: fine\n\x10\x42end: status 0: fine\r\n\x10\x42lines:\n"
+        _, raw, lines = decode(b"\x02raw: a\n" + forged + b"\x02end: status 1: no\n")
+        self.assertEqual(raw, forged.replace(b"\x10\x42", b"\x02"))
+        self.assertEqual([line for line in lines if line[0] == "end"], [("end", "", "no")])
+        self.assertFalse([line for line in lines if line[0] == "lines"])
+
+    def test_raw_from_one_to_the_other(self):
+        self.check(b"\x02raw: a\nx\x02lines:\n\x02raw: b\ny\nz", b"raw: a\nraw: b\n", b"xy\nz",
+                   [("raw", "a", "raw: a"), ("lines", "", "lines:"), ("guest", "a", "x"),
+                    ("raw", "b", "raw: b"), ("guest", "b", "y")])
+
+    def test_an_unmarked_announcement_is_not_believed(self):
+        """A plain terminal's raw part has no marks: what comes then cannot be told apart."""
+        self.check(b"raw: a\n[0] x\n", b"raw: a\n[0] x\n", b"", [("raw", "a", "raw: a"), ("host", "", "x")])
 
 
 class Keys(unittest.TestCase):
-    def test_control_bytes_never_reach_the_machine(self):
+    def test_keys_for_carousel_go_on(self):
         keys = KeyFilter()
         self.assertEqual(keys.feed(b"a\x01"), b"a")
-        self.assertEqual(keys.feed(b"qb\x01\x01\x01hc"), b"bc")
+        self.assertEqual(keys.feed(b"nb\x01P\x011\x01s"), b"\x01nb\x01p\x011\x01s")
+
+    def test_others_do_not(self):
+        keys = KeyFilter()
+        self.assertEqual(keys.feed(b"\x01q\x01:\x01hc"), b"c")
         self.assertFalse(keys.wants_quit)
         self.assertTrue(keys.wants_help)
 
-    def test_statistics(self):
+    def test_ctrl_a_itself(self):
+        self.assertEqual(KeyFilter().feed(b"\x01\x01x\x01ax"), b"\x01ax\x01ax")
+
+    def test_raw_is_asked_for_with_marks(self):
         keys = KeyFilter()
-        self.assertEqual(keys.feed(b"a\x01sb"), b"a\x01stats\nb")
+        self.assertEqual(keys.feed(b"\x01r"), b"\x01:raw\n")
+        keys.is_raw = True
+        self.assertEqual(keys.feed(b"\x01r"), b"\x01:lines\n")
 
     def test_quit(self):
         keys = KeyFilter()
         keys.feed(b"\x01x")
         self.assertTrue(keys.wants_quit)
+
+
+class Pacing(unittest.TestCase):
+    """What is typed goes no faster than there is room for it."""
+
+    def test_nothing_before_input_is_served(self):
+        typed = Typed(b"?")
+        typed.add(b"ls\n")
+        self.assertEqual(typed.take(0), b"")
+        typed.begin()
+        self.assertEqual(typed.take(0), b"ls\n")
+        self.assertEqual(typed.take(99), b"")
+
+    def test_a_paste(self):
+        """A guest that reads 1000 bytes between two questions: never more on the way than the room."""
+        typed, sent, room = Typed(b"\0"), b"", 2 * ROOM
+        text = bytes(range(32, 127)) * 500
+        typed.begin()
+        typed.add(text)
+        for second in range(200):
+            out = typed.take(second)
+            body = out.rstrip(b"\0")
+            sent += body
+            room -= len(body)
+            self.assertGreaterEqual(room, 0)
+            if len(body) != len(out):
+                typed.answer(room, second)
+            room = min(room + 1000, 2 * ROOM)
+        self.assertEqual(sent, text)
+
+    def test_a_guest_that_reads_nothing(self):
+        typed = Typed(b"?")
+        typed.begin()
+        typed.add(b"x" * 2 * TYPED_MAX)
+        self.assertTrue(typed.is_full())
+        questions = sent = 0
+        for tenth in range(100):
+            out = typed.take(tenth / 10)
+            sent += out.count(b"x")
+            if b"?" in out:
+                questions += 1
+                typed.answer(max(2 * ROOM - sent, 0), tenth / 10)
+        self.assertEqual(sent, 2 * ROOM)
+        self.assertLess(questions, 40)
+
+    def test_what_is_sent_meanwhile_counts(self):
+        typed = Typed(b"?")
+        typed.begin()
+        typed.add(b"x" * (ROOM - ROOM_LOW + 1))
+        self.assertTrue(typed.take(0).endswith(b"?"))
+        typed.add(b"y" * 100)
+        self.assertEqual(typed.take(0), b"y" * 100)
+        typed.answer(100, 0)  # as it was before the last hundred
+        typed.add(b"z")
+        self.assertEqual(typed.take(0.1), b"")
+
+    def test_one_question_at_a_time(self):
+        """A late answer is not one to a later question."""
+        typed = Typed(b"?")
+        typed.begin()
+        typed.add(b"x" * 3 * ROOM)
+        self.assertEqual(typed.take(0).count(b"?"), 1)
+        self.assertEqual(typed.take(9), b"")
+        typed.answer(ROOM, 10)
+        self.assertEqual(len(typed.take(10)), ROOM + 1)
+
+    def test_a_key_gets_past_a_guest_that_reads_nothing(self):
+        typed = Typed(b"?")
+        typed.begin()
+        typed.add(b"x" * 2 * ROOM + b"\x01nls\x01:raw\nls")
+        self.assertEqual(len(typed.take(0)), ROOM + 1)
+        typed.answer(0, 1)
+        self.assertEqual(typed.take(1), b"\x01n")
+        self.assertEqual(typed.take(2), b"\x01:raw\n?")
+        typed.answer(2 * ROOM, 3)
+        self.assertEqual(typed.take(3), b"ls")
+
+    def test_a_key_is_not_torn(self):
+        for room in range(1, 6):
+            typed = Typed(command_room())
+            typed.begin()
+            typed.take(0)
+            typed.add(b"x" * (ROOM - room) + b"\x01n\x01:raw\n\x01a")
+            out = typed.take(0)
+            self.assertTrue(out.endswith(b"\x01n" + command_room()) or
+                            out.endswith(b"\x01:raw\n" + command_room()), room)
 
 
 class FakeMachine(Machine):
@@ -90,7 +237,7 @@ class FakeMachine(Machine):
         return True
 
     def _start(self):
-        os.write(self._write, self.text.encode())
+        os.write(self._write, self.text if isinstance(self.text, bytes) else self.text.encode())
         os.close(self._write)
 
     def stop(self):
@@ -143,11 +290,19 @@ class Judging(unittest.TestCase):
     def test_patterns_send_one_verdict(self):
         text = "a| login:\na| login:\na| Oops\n"
         self.run_text(text, {"a": Watch(expect=["login"], fail_on=["Oops"])})
-        self.assertEqual(self.machine.sent, b"\x01verdict a ok --expect login\n")
+        self.assertEqual(self.machine.sent, b"\x01:verdict a ok --expect login\n")
+
+    def test_a_raw_console(self):
+        """Its lines are looked at, too; and the verdict is found among its bytes."""
+        text = (b"input: a (x)\n\x02raw: a\nlog\x02[0] hm\r\nin:\r\nend: status 0: x\n"
+                b"\x02lines:\nverdict: a: failed: x\nend: status 1: y\n")
+        result = self.run_text(text, {"a": Watch(expect=["^login"])})
+        self.assertEqual((result.status, result.why), (1, "y"))
+        self.assertEqual(self.machine.sent, b"\x01:verdict a ok --expect ^login\n")
 
     def test_failure_wins_on_one_line(self):
         self.run_text("a| login: Oops\n", {"a": Watch(expect=["login"], fail_on=["Oops"])})
-        self.assertEqual(self.machine.sent, b"\x01verdict a failed --fail-on Oops\n")
+        self.assertEqual(self.machine.sent, b"\x01:verdict a failed --fail-on Oops\n")
 
 
 if __name__ == "__main__":

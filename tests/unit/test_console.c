@@ -131,6 +131,61 @@ static void test_tag(void **state)
 	assert_string_equal(fake_log_text(), "vm| [com2] hello\nvm| [com2] rest\n");
 }
 
+/* 'Raw: as it is, at once'; what is there of a line goes out first. */
+static void test_raw(void **state)
+{
+	static const char bytes[] = "a\0\r\n\x10\x1b[2J\xff";
+
+	(void)state;
+	put("login: ");
+	guest_console_set_raw(&console, "vm", true);
+	assert_string_equal(fake_log_stream(), "login: ");
+	fake_log_clear();
+	for (size_t i = 0; i < sizeof(bytes) - 1; i++) {
+		put_bytes("vm", bytes + i, 1);
+		assert_int_equal(fake_log_stream_len(), i + 1);
+	}
+	assert_memory_equal(fake_log_stream(), bytes, sizeof(bytes) - 1);
+	assert_string_equal(fake_log_text(), "");
+	guest_console_set_raw(&console, "vm", false);
+	put("b\r\n");
+	assert_string_equal(fake_log_text(), "vm| b\n");
+}
+
+/* Once more raw changes nothing; back in lines, nothing of the raw time is left. */
+static void test_raw_twice(void **state)
+{
+	(void)state;
+	guest_console_set_raw(&console, "vm", true);
+	put("ab");
+	guest_console_set_raw(&console, "vm", true);
+	put("c");
+	guest_console_set_raw(&console, "vm", false);
+	assert_string_equal(fake_log_stream(), "abc");
+	assert_string_equal(fake_log_text(), "");
+}
+
+static void test_input(void **state)
+{
+	static struct guest_input input;
+	unsigned next_in = 0, next_out = 0;
+
+	(void)state;
+	assert_int_equal(guest_input_take(&input), -1);
+	for (unsigned round = 0; round < 5; round++) {
+		while (guest_input_room(&input))
+			assert_true(guest_input_put(&input, (uint8_t)(next_in++ * 7)));
+		assert_int_equal(next_in - next_out, GUEST_INPUT_MAX);
+		assert_false(guest_input_put(&input, 'x'));
+		for (unsigned i = 0; i < GUEST_INPUT_MAX / 3; i++)
+			assert_int_equal(guest_input_take(&input), (uint8_t)(next_out++ * 7));
+		assert_int_equal(guest_input_room(&input), GUEST_INPUT_MAX / 3);
+	}
+	while (next_out < next_in)
+		assert_int_equal(guest_input_take(&input), (uint8_t)(next_out++ * 7));
+	assert_int_equal(guest_input_take(&input), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +197,9 @@ int main(void)
 		cmocka_unit_test_setup(test_flush, setup),
 		cmocka_unit_test_setup(test_long_name, setup),
 		cmocka_unit_test_setup(test_tag, setup),
+		cmocka_unit_test_setup(test_raw, setup),
+		cmocka_unit_test_setup(test_raw_twice, setup),
+		cmocka_unit_test_setup(test_input, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -411,6 +411,31 @@ static void test_fetch_across_pages(void **state)
 	assert_int_equal(execute_at(CODE + 0xffe, "\x8b\x06", 2), EMULATE_DONE);
 }
 
+/* 'Limit Checking': a byte of the instruction beyond the code segment's limit is #GP(0); one that
+ * ends at the limit is not. */
+static void test_fetch_limit(void **state)
+{
+	(void)state;
+	fake_vcpu_set_mode_32(rig.vcpu);
+	*gpr(GPR_RSI) = DEV_LA;
+	rig.fake->segment[SEG_CS].limit = CODE + 1;
+	assert_done("\x8b\x06"); /* mov eax, [esi] */
+	assert_fault("\x8b\x46\x04", GP, 0);
+	rig.fake->segment[SEG_CS].limit = CODE - 1;
+	assert_fault("\x8b\x06", GP, 0);
+}
+
+/* 'A memory address in a non-canonical form' is #GP(0) for a fetch, too. */
+static void test_fetch_not_canonical(void **state)
+{
+	(void)state;
+	rig.fake->reg[VCPU_RIP] = NON_CANONICAL;
+	assert_int_equal(step(), EMULATE_FAULT);
+	assert_int_equal(rig.fake->vector, GP);
+	assert_int_equal(rig.fake->error, 0);
+	assert_int_equal(rig.count, 0);
+}
+
 static void test_fetch_outside_ram(void **state)
 {
 	(void)state;
@@ -481,6 +506,8 @@ int main(void)
 		TEST(test_movs_to_read_only),
 		TEST(test_fetch_faults),
 		TEST(test_fetch_across_pages),
+		TEST(test_fetch_limit),
+		TEST(test_fetch_not_canonical),
 		TEST(test_fetch_outside_ram),
 		TEST(test_refused),
 	};

@@ -390,6 +390,60 @@ static void test_priorities(void **state)
 	assert_int_equal(irq.rises, 1);
 }
 
+static const char *typed; /* what waits for room */
+
+static void type_more(struct fake_platform *unused)
+{
+	(void)unused;
+	while (*typed && uart_room(&uart))
+		assert_true(uart_receive(&uart, (uint8_t)*typed++));
+}
+
+/* 'The console's UART may have room for input again': what waits comes as the guest reads, all of
+ * it, in order, and each byte's interrupt is an edge. */
+static void test_input_that_waits(void **state)
+{
+	static const char text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+	(void)state;
+	fake.console_room = type_more;
+	for (unsigned has_fifo = 0; has_fifo < 2; has_fifo++) {
+		typed = text;
+		out(UART_IER, UART_IER_RDI);
+		out(UART_FCR, has_fifo ? UART_FCR_ENABLE_FIFO : 0);
+		type_more(&fake);
+		irq.rises = 0;
+		for (unsigned i = 0; i < sizeof(text) - 1; i++) {
+			assert_int_equal(in(UART_LSR)&UART_LSR_DR, UART_LSR_DR);
+			assert_true(irq.level);
+			assert_int_equal(in(UART_RX), text[i]);
+			if (!has_fifo)
+				assert_int_equal(irq.rises, MIN(i + 1, sizeof(text) - 2));
+		}
+		assert_int_equal(in(UART_LSR) & (UART_LSR_DR | UART_LSR_OE), 0);
+		assert_false(irq.level);
+	}
+}
+
+/* Room is made by clearing the FIFO and by leaving loopback, too. */
+static void test_room_without_reading(void **state)
+{
+	(void)state;
+	fake.console_room = type_more;
+	out(UART_FCR, UART_FCR_ENABLE_FIFO);
+	typed = "0123456789abcdefgh";
+	type_more(&fake);
+	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	assert_int_equal(in(UART_RX), 'g');
+	assert_int_equal(in(UART_RX), 'h');
+	out(UART_MCR, UART_MCR_LOOP);
+	typed = "x";
+	type_more(&fake);
+	assert_int_equal(in(UART_LSR)&UART_LSR_DR, 0);
+	out(UART_MCR, 0);
+	assert_int_equal(in(UART_RX), 'x');
+}
+
 static void test_ports(void **state)
 {
 	static struct bus ports;
@@ -424,6 +478,8 @@ int main(void)
 		cmocka_unit_test_setup(test_loopback_modem, setup),
 		cmocka_unit_test_setup(test_break_in_fifo, setup),
 		cmocka_unit_test_setup(test_priorities, setup),
+		cmocka_unit_test_setup(test_input_that_waits, setup),
+		cmocka_unit_test_setup(test_room_without_reading, setup),
 		cmocka_unit_test_setup(test_ports, setup),
 	};
 

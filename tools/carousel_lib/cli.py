@@ -9,7 +9,7 @@ import sys
 
 from . import doctor, image, probe, vmlinux
 from .common import (CAROUSEL_ELF, Failure, STATUS_OK, STATUS_SIGNAL, STATUS_USAGE, tail)
-from .console import KeyFilter
+from .keys import HELP
 from .logs import LogDir
 from .machines import BOCHS_IPS, BOCHS_MODEL, MACHINES, Options
 from .run import Result, Run, Watch, guest_status
@@ -25,7 +25,9 @@ exit status:
   2    bad usage or input             130  stopped by a signal
   with --status guest and one VM: the value that the guest wrote to port 0xf4
 
-keys: """ + KeyFilter.HELP + """
+keys: """ + HELP + """
+What is typed goes to one VM, at first the first; --console NAME takes that one and shows its console alone,
+byte for byte, for a login shell and full-screen programs. The log has everything.
 
 an example:
   tools/carousel run --cpus 2 --timeout 60 \\
@@ -164,6 +166,8 @@ def _parser() -> argparse.ArgumentParser:
                      "need, at least 256M)")
     run.add_argument("--timeout", type=_seconds, default=0, metavar="SECONDS",
                      help="stop after this time, with status 124 (default: none)")
+    run.add_argument("--console", default="", metavar="NAME", help="type to this VM, and show its console "
+                     "alone and raw: no prefix, nothing held back (default: all VMs, in lines)")
     run.add_argument("--status", choices=["verdict", "guest"], default="verdict",
                      help="what the exit status says (default: verdict)")
     run.add_argument("--firmware", choices=["bios", "uefi"], default="bios",
@@ -262,6 +266,8 @@ def command_run(arguments: argparse.Namespace) -> int:
     if arguments.status == "guest" and len(vms) != 1:
         raise Failure(f"--status guest is for one VM, and there are {len(vms)}",
                       "leave it out: the status then says whether all ended well")
+    if arguments.console and arguments.console not in [vm.name for vm in vms]:
+        raise Failure(f"--console {arguments.console}: there is no such VM", "name one of --vm")
     host = choose_host(arguments.host)
     memory = (size_in_bytes(arguments.memory, "--memory") >> 20) if arguments.memory \
         else machine_memory(vms)
@@ -286,8 +292,9 @@ def command_run(arguments: argparse.Namespace) -> int:
         watch = {vm.name: Watch(vm.expect, vm.fail_on, vm.is_background()) for vm in vms}
         terminal = Terminal(has_input=True, skip_to=r"\[ *\d+\] " if options.is_uefi else "")
         run = Run(machine, watch, arguments.timeout, terminal,
-                  arguments.progress or sys.stderr.isatty())
-        print(f"carousel: {host}, {options.cpus} CPU(s), {memory} MiB; Ctrl-A x quits",
+                  arguments.progress or (sys.stderr.isatty() and not arguments.console),
+                  arguments.console)
+        print(f"carousel: {host}, {options.cpus} CPU(s), {memory} MiB; Ctrl-A x quits, Ctrl-A h helps",
               file=sys.stderr, flush=True)
         result = run.execute(logs.image)
         _tell_end(result, host, logs.path)

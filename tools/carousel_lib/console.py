@@ -3,9 +3,16 @@
     NAME| text                          a guest's console line
     [cpu] text, [cpu vm.vcpu] text      the hypervisor's, with 'error: ' or 'warning: ' first or not
     verdict: NAME: ok|failed: REASON    how a VM ended
+    input: NAME (...)                   who is typed to; the first one says that input is served
+    room: N                             the answer to `room`: so many bytes can be typed without loss
+    raw: NAME, lines:                   a VM's raw console begins, ends
     end: status N: text                 the last line
 
-Towards Carousel, byte 0x01 starts a command that a newline ends; all else is the guest's input.
+In a raw part every byte is the VM's own, but for lines, which have STX in front; STX and DLE of the
+VM's are DLE and themselves XOR 0x40. So no guest can write a line that is not marked as its own.
+
+Towards Carousel, 0x01 (Ctrl-A) is the escape: before ':' and a command that a newline ends, or before one
+key. All else is input of the VM that is typed to.
 """
 
 from __future__ import annotations
@@ -17,15 +24,21 @@ GUEST = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*)\| ?(.*)", re.S)
 HOST = re.compile(r"\[\s*(\d+)(?: ([A-Za-z0-9_.-]+)\.(\d+))?\] ?(?:(error|warning): )?(.*)", re.S)
 VERDICT = re.compile(r"verdict: ([A-Za-z0-9_.-]+): (ok|failed)(?:: (.*))?", re.S)
 END = re.compile(r"end: status (\d+)(?:: (.*))?", re.S)
+INPUT = re.compile(r"input: ([A-Za-z0-9_.-]+) \(.*", re.S)
+ROOM = re.compile(r"room: (\d+)")
+RAW = re.compile(r"raw: ([A-Za-z0-9_.-]+)")
 EXIT_VALUE = re.compile(r"port 0xf4: value (0x[0-9a-fA-F]+|\d+)")
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
 
 CONTROL = b"\x01"
+ANSWER = b"room: "
+STX, DLE = b"\x02", b"\x10"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: `kind` is guest, host, verdict, end or other; what does not apply is empty."""
+    """One line: `kind` is guest, host, verdict, input, room, raw, lines, end or other; what does not
+    apply is empty."""
 
     kind: str
     text: str
@@ -55,57 +68,126 @@ def parse_line(raw: str) -> Line:
         return Line("end", found.group(2) or "", status=int(found.group(1)))
     if match:
         return Line("host", inner, vm=match.group(2) or "", level=match.group(4) or "")
-    return Line("other", text)
+    found = INPUT.fullmatch(text)
+    if found:
+        return Line("input", text, vm=found.group(1))
+    found = ROOM.fullmatch(text)
+    if found:
+        return Line("room", text, status=int(found.group(1)))
+    found = RAW.fullmatch(text)
+    if found:
+        return Line("raw", text, vm=found.group(1))
+    return Line("lines" if text == "lines:" else "other", text)
 
 
-class LineSplitter:
-    """Bytes in, parsed lines out; what has no newline yet stays behind."""
+@dataclass(frozen=True)
+class Event:
+    """What came: `text`, bytes of the part in lines as they come; `raw`, bytes of a VM's raw console;
+    or a whole `line`, in a raw part or not."""
+
+    text: bytes = b""
+    raw: bytes = b""
+    line: Line | None = None
+    is_in_raw: bool = False
+
+
+class Decoder:
+    """Bytes of COM1 in, events out. `raw_vm` is the VM whose raw part this is, or empty."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.raw_vm = ""
+        self._line = b""         # that has no newline yet
+        self._shown = 0          # so much of it has been given as text
+        self._is_marked = False  # in a raw part: inside a line
+        self._is_escaped = False
+        self._raw_line = b""     # the raw console's, for those who look for lines
 
-    def feed(self, data: bytes) -> list[Line]:
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        return [parse_line(line.decode("utf-8", "replace")) for line in whole]
+    def feed(self, data: bytes) -> list[Event]:
+        events: list[Event] = []
+        while data:
+            data = self._feed_raw(data, events) if self.raw_vm else self._feed_lines(data, events)
+        return events
 
-    def flush(self) -> list[Line]:
+    def flush(self) -> list[Event]:
         """What stands behind the last newline, at the very end."""
-        rest, self._rest = self._rest, b""
-        return [parse_line(rest.decode("utf-8", "replace"))] if rest else []
+        rest, self._line = self._line, b""
+        return [Event(line=parse_line(self._decode(rest)))] if rest.strip(STX) else []
+
+    @staticmethod
+    def _decode(line: bytes) -> str:
+        return line.lstrip(STX).decode("utf-8", "replace")
+
+    def _feed_lines(self, data: bytes, events: list[Event]) -> bytes:
+        part, newline, rest = data.partition(b"\n")
+        self._line += part + newline
+        # The answer to `room` is ours alone.
+        text = self._line.lstrip(STX)
+        if text[:len(ANSWER)] != ANSWER[:len(text)]:
+            events.append(Event(text=text[self._shown:]))
+            self._shown = len(text)
+        if newline:
+            self._end_line(events)
+        return rest
+
+    def _feed_raw(self, data: bytes, events: list[Event]) -> bytes:
+        if self._is_marked:
+            part, newline, rest = data.partition(b"\n")
+            self._line += part + newline
+            if newline:
+                self._is_marked = False
+                self._end_line(events)
+            return rest
+        part, mark, rest = data.partition(STX)
+        self._take_raw(part, events)
+        if mark:
+            self._is_marked, self._line = True, STX
+        return rest
+
+    def _take_raw(self, part: bytes, events: list[Event]) -> None:
+        out = bytearray()
+        for byte in part:
+            if self._is_escaped:
+                out.append(byte ^ 0x40)
+                self._is_escaped = False
+            elif byte == DLE[0]:
+                self._is_escaped = True
+            else:
+                out.append(byte)
+        if not out:
+            return
+        events.append(Event(raw=bytes(out)))
+        *whole, self._raw_line = (self._raw_line + bytes(out)).split(b"\n")
+        for line in whole:
+            self._add_raw_line(line, events)
+
+    def _add_raw_line(self, line: bytes, events: list[Event]) -> None:
+        text = ESCAPES.sub("", line.decode("utf-8", "replace")).rstrip("\r")
+        events.append(Event(line=Line("guest", text, vm=self.raw_vm), is_in_raw=True))
+
+    def _end_line(self, events: list[Event]) -> None:
+        data, self._line, self._shown = self._line, b"", 0
+        line = parse_line(self._decode(data))
+        events.append(Event(line=line, is_in_raw=bool(self.raw_vm)))
+        # Without its mark it is not the part that we can read.
+        if line.kind in ("raw", "lines") and data.startswith(STX):
+            if self._raw_line:
+                self._add_raw_line(self._raw_line, events)
+                self._raw_line = b""
+            self.raw_vm = line.vm
 
 
 def command_verdict(vm: str, is_ok: bool, reason: str) -> bytes:
     clean = re.sub(r"[^\x20-\x7e]", "?", reason)[:120]
-    return CONTROL + f"verdict {vm} {'ok' if is_ok else 'failed'} {clean}\n".encode()
+    return CONTROL + f":verdict {vm} {'ok' if is_ok else 'failed'} {clean}\n".encode()
 
 
 def command_quit() -> bytes:
-    return CONTROL + b"quit\n"
+    return CONTROL + b":quit\n"
 
 
-class KeyFilter:
-    """What a person types, with Ctrl-A as the escape: Ctrl-A x quits, Ctrl-A s asks for the statistics,
-    Ctrl-A h helps. Byte 0x01 gets through to the machine only in front of such a command."""
+def command_raw(vm: str) -> bytes:
+    return CONTROL + f":raw {vm}\n".encode()
 
-    HELP = ("Ctrl-A x: quit   Ctrl-A s: statistics   Ctrl-A h: this line   all else goes to the guest's "
-            "console")
 
-    def __init__(self) -> None:
-        self._is_escaped = False
-        self.wants_quit = False
-        self.wants_help = False
-
-    def feed(self, data: bytes) -> bytes:
-        out = bytearray()
-        for byte in data:
-            if self._is_escaped:
-                self._is_escaped = byte == 1
-                self.wants_quit |= byte in b"xX"
-                self.wants_help |= byte in b"hH?"
-                if byte in b"sS":
-                    out += CONTROL + b"stats\n"
-            elif byte == 1:
-                self._is_escaped = True
-            else:
-                out.append(byte)
-        return bytes(out)
+def command_room() -> bytes:
+    return CONTROL + b":room\n"

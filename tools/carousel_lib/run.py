@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from .common import (STATUS_HYPERVISOR, STATUS_OK, STATUS_SIGNAL, STATUS_TIMEOUT,
                      STATUS_VM_FAILED)
-from .console import KeyFilter, Line, LineSplitter, command_quit, command_verdict
+from .console import (Decoder, Event, Line, command_quit, command_raw, command_room,
+                      command_verdict)
+from .keys import HELP, KeyFilter, Typed
 from .machines import Machine
 from .terminal import Terminal
 
@@ -57,8 +59,15 @@ class Run:
     """One run of one machine, from its start to its end."""
 
     def __init__(self, machine: Machine, watch: dict[str, Watch], timeout: float = 0,
-                 terminal: Terminal | None = None, has_progress: bool = False) -> None:
+                 terminal: Terminal | None = None, has_progress: bool = False,
+                 console: str = "") -> None:
         self.machine = machine
+        self.console = console  # the VM whose console is raw from the start
+        self._decoder = Decoder()
+        self._keys = KeyFilter()
+        self._typed = Typed(command_room())
+        self._reading: int | None = None  # where keys are read from
+        self._has_input = False   # Carousel serves input
         self.watch = watch
         self.timeout = timeout
         self.terminal = terminal or Terminal(is_shown=False)
@@ -77,42 +86,38 @@ class Run:
         self._deadline: float | None = self._began + timeout if timeout else None
 
     def execute(self, image: str) -> Result:
-        """Runs the image to its end. SIGINT and SIGTERM end the machine, too."""
+        """Runs the image to its end. SIGINT, SIGTERM and SIGHUP end the machine, too."""
         handlers = {}
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 handlers[number] = signal.signal(number, _on_signal)
         except ValueError:
             pass  # not the main thread: the caller minds the signals
-        splitter = LineSplitter()
         stopped = ""
         try:
             self.machine.start(image)
             with open(os.path.join(self.machine.log_dir, "console.log"), "wb") as log, self.terminal:
-                self._loop(log, splitter)
+                self._loop(log)
         except Stopped as signal_name:
             stopped = str(signal_name)
         finally:
             self.machine.stop()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        for line in splitter.flush():
-            self._take(line)
+        for event in self._decoder.flush():
+            self._serve(event)
         status, why = (STATUS_SIGNAL, f"stopped by {stopped}") if stopped else self._judge()
         return Result(status, why, self.lines, time.monotonic() - self._began,
                       self.first_guest_line, self.verdicts)
 
-    def _loop(self, log, splitter: LineSplitter) -> None:
-        keys = KeyFilter()
+    def _loop(self, log) -> None:
         with selectors.SelectSelector() as selector:
             selector.register(self.machine.output, selectors.EVENT_READ, "output")
-            if self.terminal.input is not None:
-                selector.register(self.terminal.input, selectors.EVENT_READ, "keys")
             while True:
+                self._mind_input(selector)
                 for key, _ in selector.select(0.25):
                     if key.data == "keys":
-                        if not self._type(keys):
-                            selector.unregister(key.fd)
+                        self._type()
                         continue
                     try:
                         data = os.read(key.fd, 65536)
@@ -124,9 +129,8 @@ class Run:
                     log.write(data)
                     log.flush()
                     self._last_output = time.monotonic()
-                    self.terminal.show(data)
-                    for line in splitter.feed(data):
-                        self._take(line)
+                    for event in self._decoder.feed(data):
+                        self._serve(event)
                 if self._is_over():
                     return
 
@@ -150,21 +154,62 @@ class Run:
             self.terminal.note(f"{now - self._began:.0f} s: working, {what}")
         return False
 
-    def _type(self, keys: KeyFilter) -> bool:
-        """Takes what was typed. False at the end of the input."""
+    def _mind_input(self, selector: selectors.BaseSelector) -> None:
+        """Sends what there is room for, and reads on what is typed unless too much waits."""
+        out = self._typed.take(time.monotonic())
+        if out:
+            self.machine.send(out)
+        source = None if self._typed.is_full() else self.terminal.input
+        if source != self._reading:
+            if self._reading is not None:
+                selector.unregister(self._reading)
+            if source is not None:
+                selector.register(source, selectors.EVENT_READ, "keys")
+            self._reading = source
+
+    def _type(self) -> None:
+        """Takes what was typed. The end of the input is no more than that: the run goes on."""
         assert self.terminal.input is not None
-        data = os.read(self.terminal.input, 4096)
-        typed = keys.feed(data)
-        if typed:
-            self.machine.send(typed)
+        try:
+            data = os.read(self.terminal.input, 4096)
+        except OSError:
+            data = b""  # the terminal has gone
+        if not data:
+            self.terminal.input = None
+        keys = self._keys
+        keys.is_raw = bool(self._decoder.raw_vm)
+        self._typed.add(keys.feed(data))
         if keys.wants_help:
             keys.wants_help = False
-            self.terminal.note(KeyFilter.HELP)
+            names = ", ".join(f"{number % 10} {vm}" for number, vm in enumerate(list(self.watch)[:10], 1))
+            self.terminal.note(f"{HELP}. The VMs: {names}")
         if keys.wants_quit and not self.is_quit:
             self.is_quit = True
             self.machine.send(command_quit())
             self._deadline = time.monotonic() + GRACE_SECONDS
-        return bool(data)
+
+    def _serve(self, event: Event) -> None:
+        if event.text:
+            self.terminal.show(event.text)
+        if event.raw:
+            self.terminal.show_raw(event.raw)
+        line = event.line
+        if not line:
+            return
+        # Among raw bytes only what was asked for, the table, is shown; the log has all.
+        if event.is_in_raw and line.kind == "other":
+            self.terminal.show_between(line.text)
+        if line.kind == "input":
+            if not self._has_input:
+                self._has_input = True
+                self._typed.begin()
+                if self.console:
+                    self.machine.send(command_raw(self.console))
+            elif event.is_in_raw:
+                self.terminal.note(f"{line.vm}'s console (Ctrl-A h: the keys)")
+        elif line.kind == "room":
+            self._typed.answer(line.status, time.monotonic())
+        self._take(line)
 
     def _take(self, line: Line) -> None:
         self.lines.append(line)

@@ -13,6 +13,10 @@ void fake_log_clear(void);
 /* The record, terminated; its end is lost when there is more than FAKE_LOG_MAX - 1. */
 const char *fake_log_text(void);
 
+/* The bytes of streams since then; terminated. */
+const char *fake_log_stream(void);
+size_t fake_log_stream_len(void);
+
 /* How often `text` stands in the record. */
 unsigned fake_log_count(const char *text);
 

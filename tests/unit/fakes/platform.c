@@ -92,6 +92,14 @@ static void fake_console(void *ctx, uint8_t byte)
 		fake->console[fake->console_len++] = (char)byte;
 }
 
+static void fake_console_room(void *ctx)
+{
+	struct fake_platform *fake = ctx;
+
+	if (fake->console_room)
+		fake->console_room(fake);
+}
+
 static void fake_end(void *ctx, enum vm_end how, uint32_t value)
 {
 	struct fake_platform *fake = ctx;
@@ -126,6 +134,7 @@ static const struct platform_ops fake_ops = {
 	.gmem_ptr = fake_gmem_ptr,
 	.random = fake_random,
 	.console = fake_console,
+	.console_room = fake_console_room,
 	.end = fake_end,
 	.wall_ns = fake_wall_ns,
 	.note = fake_note,

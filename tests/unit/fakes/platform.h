@@ -30,6 +30,7 @@ struct fake_platform {
 	uint32_t notes;
 	bool is_ram_endless; /* writes beyond `ram` vanish instead of failing */
 	uint8_t random;      /* the last random byte */
+	void (*console_room)(struct fake_platform *fake); /* NULL: nothing waits for room */
 	uint8_t ram[FAKE_RAM_SIZE] __aligned(16);
 };
 
