@@ -220,17 +220,19 @@ static void module_words(struct vm_config *vm, enum module_role role, const char
 }
 
 /* False when there is no room. */
-static bool add_string_module(struct vm_config *vm, const struct boot_module *module,
-			      const char *string)
+static void add_string_module(struct parse *parse, struct vm_config *vm, const char *string)
 {
 	bool is_file = !strncmp(string, "opt/", 4);
 	struct vm_module *place = is_file ? vm->file : vm->module;
 	uint32_t *count = is_file ? &vm->file_count : &vm->module_count;
+	uint32_t max = is_file ? CONFIG_FILES_MAX : CONFIG_MODULES_MAX;
 
-	if (*count == CONFIG_MODULES_MAX)
-		return false;
-	place[(*count)++] = (struct vm_module){.module = module, .string = string};
-	return true;
+	if (*count == max)
+		vm_config_fail(vm,
+			       "module %u is one too many: a VM has at most %u %s; leave one out",
+			       parse->number, max, is_file ? "opt/ files" : "modules");
+	else
+		place[(*count)++] = (struct vm_module){.module = parse->module, .string = string};
 }
 
 static void add_module(struct parse *parse, struct vm_config *vm, const struct module_head *head)
@@ -261,12 +263,7 @@ static void add_module(struct parse *parse, struct vm_config *vm, const struct m
 		vm->initrd = parse->module;
 		break;
 	case ROLE_MODULE:
-		if (!add_string_module(vm, parse->module, head->tail)) {
-			vm_config_fail(
-				vm, "module %u is one too many: a VM has at most %u; leave one out",
-				parse->number, CONFIG_MODULES_MAX);
-			return;
-		}
+		add_string_module(parse, vm, head->tail);
 		break;
 	case ROLE_DISK:
 		config_add_disk(vm, parse->module, parse->number, head->has_tail);

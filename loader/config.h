@@ -8,6 +8,7 @@
 
 #define CONFIG_VMS_MAX     64
 #define CONFIG_MODULES_MAX 48
+#define CONFIG_FILES_MAX   16
 #define CONFIG_DISKS_MAX   4
 #define CONFIG_SERIAL_MAX  20
 #define CONFIG_NICS_MAX    2
@@ -59,7 +60,7 @@ struct vm_config {
 	uint32_t module_count;
 	/* Modules whose string begins with "opt/": they are not the kernel's, but files of that
 	 * name in fw_cfg. */
-	struct vm_module file[CONFIG_MODULES_MAX];
+	struct vm_module file[CONFIG_FILES_MAX];
 	uint32_t file_count;
 	struct vm_disk disk[CONFIG_DISKS_MAX];
 	uint32_t disk_count;

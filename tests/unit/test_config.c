@@ -204,7 +204,7 @@ static void test_modules_and_order(void **state)
  * loader does not see it. */
 static void test_files(void **state)
 {
-	const char *many[CONFIG_MODULES_MAX + 2] = {"vm=a kernel"};
+	const char *many[CONFIG_FILES_MAX + 2] = {"vm=a kernel"};
 
 	(void)state;
 	PARSE("kernel vm=a", "module vm=a -- opt/com.example/a b", "module vm=a -- other",
@@ -216,11 +216,12 @@ static void test_files(void **state)
 	assert_string_equal(config.vm[0].file[1].string, "opt/");
 	assert_int_equal(config.vm[0].module_count, 2);
 	assert_string_equal(config.vm[0].module[1].string, "opt");
-	for (unsigned i = 1; i <= CONFIG_MODULES_MAX + 1; i++)
+	for (unsigned i = 1; i <= CONFIG_FILES_MAX + 1; i++)
 		many[i] = "vm=a module -- opt/x";
-	parse_lines("", many, CONFIG_MODULES_MAX + 2);
-	assert_int_equal(config.vm[0].file_count, CONFIG_MODULES_MAX);
-	assert_contains(config.vm[0].error, "module 18 is one too many");
+	parse_lines("", many, CONFIG_FILES_MAX + 2);
+	assert_int_equal(config.vm[0].file_count, CONFIG_FILES_MAX);
+	assert_contains(config.vm[0].error,
+			"module 18 is one too many: a VM has at most 16 opt/ files");
 }
 
 static void test_no_modules(void **state)

@@ -365,18 +365,12 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_64_bit_entry),
-		TEST(test_32_bit_entry),
-		TEST(test_boot_params),
-		TEST(test_header_is_copied_as_far_as_it_goes),
-		TEST(test_initrd),
-		TEST(test_placement),
-		TEST(test_truncated),
-		TEST(test_last_paragraph_is_not_full),
-		TEST(test_lying_header),
-		TEST(test_command_line_length),
-		TEST(test_setup_data),
-		TEST(test_modules_are_refused),
+		TEST(test_64_bit_entry), TEST(test_32_bit_entry),
+		TEST(test_boot_params),  TEST(test_header_is_copied_as_far_as_it_goes),
+		TEST(test_initrd),       TEST(test_placement),
+		TEST(test_truncated),    TEST(test_last_paragraph_is_not_full),
+		TEST(test_lying_header), TEST(test_command_line_length),
+		TEST(test_setup_data),   TEST(test_modules_are_refused),
 		TEST(test_mutations),
 	};
 

@@ -154,7 +154,7 @@ static void test_restart(void **state)
 	assert_int_equal(io_read(vcpu0, 0xcf9, 1), 0);
 	assert_int_equal(deadline_next(&vm->timers), DEADLINE_NEVER);
 	assert_int_equal(vcpu1->tsc_adjust, 0);
-	assert_int_equal(vcpu1->mtrr[0], 0);
+	assert_int_equal(vcpu1->mtrr[0], 0x0606060606060606);
 	assert_false(vm->has_unequal_tscs);
 	assert_int_equal(vm->dev.apic_bus.count, 2);
 	assert_int_equal(vcpu1->activity, VCPU_WAIT_FOR_STARTUP);

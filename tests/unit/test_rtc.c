@@ -350,6 +350,8 @@ static void test_periodic_owed(void **state)
 	go(SECOND);
 	assert_int_equal(get(0x0c), 0x50);
 	assert_int_equal(get(0x0c), 0);
+}
+
 /* 'RESET has no affect on the clock, calendar, or RAM functions'; PIE, AIE, UIE, SQWE and the flags
  * are cleared, and IRQ goes away. */
 static void test_reset(void **state)
