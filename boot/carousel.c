@@ -169,11 +169,16 @@ static void vm_has_ended(void)
 void carousel_main(const struct boot *boot)
 {
 	const struct hv_options *options = &boot->config.options;
+	static const enum vmx_vid vid[] = {
+		[HV_VID_AUTO] = VMX_VID_AUTO,
+		[HV_VID_ON] = VMX_VID_ON,
+		[HV_VID_OFF] = VMX_VID_OFF,
+	};
 	const struct vmx_options vmx_options = {
 		.tsc = boot->tsc,
 		.is_mitigations_off = options->is_mitigations_off,
 		.is_switch_eager = options->is_switch_eager,
-		.is_vid_off = options->is_vid_off,
+		.vid = vid[options->vid],
 	};
 
 	build_machine(boot, vm_has_ended);

@@ -81,11 +81,12 @@ struct hv_options {
 	uint8_t log_level;                /* loglevel=error|warn|info|debug: enum log_level */
 	bool is_mitigations_off;          /* mitigations=off */
 	bool is_switch_eager;             /* switch=eager|lazy */
-	bool is_vid_off; /* vid=on: virtual-interrupt delivery where the CPU has it; default off */
-	bool is_guest_rdrand_off; /* rdrand=off: RDRAND and RDSEED hidden from all guests */
-	uint8_t end;              /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
+	uint8_t vid;                      /* vid=auto|on|off: enum hv_vid */
+	bool is_guest_rdrand_off;         /* rdrand=off: RDRAND and RDSEED hidden from all guests */
+	uint8_t end; /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
 };
 
+enum hv_vid { HV_VID_AUTO, HV_VID_ON, HV_VID_OFF };
 enum hv_end { HV_END_POWEROFF, HV_END_RESET, HV_END_HALT, HV_END_BOCHS, HV_END_DEBUG_EXIT };
 
 struct config {

@@ -68,8 +68,9 @@ const struct word_rule hv_word_rules[] = {
 	 .choices = CHOICES({"off", 1}, {"on", 0}), .takes = "on or off"},
 	{HV("switch", is_switch_eager), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"eager", 1}, {"lazy", 0}), .takes = "eager or lazy"},
-	{HV("vid", is_vid_off), .kind = WORD_CHOICE, .choices = CHOICES({"off", 1}, {"on", 0}),
-	 .takes = "on or off"},
+	{HV("vid", vid), .kind = WORD_CHOICE,
+	 .choices = CHOICES({"auto", HV_VID_AUTO}, {"on", HV_VID_ON}, {"off", HV_VID_OFF}),
+	 .takes = "auto, on or off"},
 	{HV("rdrand", is_guest_rdrand_off), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"off", 1}, {"on", 0}), .takes = "on or off"},
 	{HV("end", end), .kind = WORD_CHOICE,
@@ -84,7 +85,6 @@ void hv_options_set_defaults(struct hv_options *options)
 {
 	*options = (struct hv_options){
 		.slice_us = 10000,
-		.is_vid_off = true,
 		.halt_poll_ns = 200000,
 		.halt_poll_ns_grow = 2,
 		.halt_poll_ns_grow_start = 10000,

@@ -103,9 +103,42 @@ static void kicked(void)
 		p->current->sync_at = 0;
 }
 
+static const char *describe_apic(bool has_vid_defect)
+{
+	const struct vmx_machine *m = &vmx_machine;
+
+	if (m->has_vid)
+		return has_vid_defect ? "by virtual-interrupt delivery (vid=on), although it does "
+					"not heed IF=0"
+				      : "by virtual-interrupt delivery";
+	if (!m->caps.has_apicv)
+		return "in software (the CPU cannot)";
+	return has_vid_defect ? "in software (virtual-interrupt delivery does not heed IF=0)"
+			      : "in software (vid=off)";
+}
+
+static void log_machine(bool has_vid_defect)
+{
+	const struct vmx_machine *m = &vmx_machine;
+
+	log_info("VMX: EPT leaves up to %s%s, %s, %s, local APIC %s%s",
+		 m->caps.ept_max_leaf == SIZE_1G   ? "1G"
+		 : m->caps.ept_max_leaf == SIZE_2M ? "2M"
+						   : "4K",
+		 m->caps.has_ept_ad ? " with A/D" : "",
+		 m->caps.secondary & SECONDARY_ENABLE_VPID ? "VPID"
+							   : "no VPID (TLB flushed at each switch)",
+		 m->caps.has_preemption_timer ? "preemption timer"
+					      : "no preemption timer (LAPIC timer instead)",
+		 describe_apic(has_vid_defect),
+		 m->has_if0_defect ? ", no interrupt exits while IF=0 (bounded by the timer)" : "");
+}
+
 int vmx_init(const struct vmx_options *options)
 {
 	struct vmx_machine *m = &vmx_machine;
+	struct vmx_caps without_vid;
+	bool has_vid_defect;
 	char error[VMX_ERROR_MAX];
 	int ret = check_vmx();
 
@@ -118,7 +151,8 @@ int vmx_init(const struct vmx_options *options)
 			  error);
 		return -ENODEV;
 	}
-	m->has_vid = m->caps.has_apicv && !options->is_vid_off;
+	without_vid = m->caps;
+	m->has_vid = m->caps.has_apicv && options->vid != VMX_VID_OFF;
 	if (m->has_vid)
 		vmx_caps_add_apicv(&m->caps);
 	m->tsc = options->tsc;
@@ -133,19 +167,12 @@ int vmx_init(const struct vmx_options *options)
 		return ret;
 	sched_set_kick_hook(kicked);
 	m->has_if0_defect = vmx_probe_if0_defect();
-	log_info("VMX: EPT leaves up to %s%s, %s, %s, local APIC %s%s",
-		 m->caps.ept_max_leaf == SIZE_1G   ? "1G"
-		 : m->caps.ept_max_leaf == SIZE_2M ? "2M"
-						   : "4K",
-		 m->caps.has_ept_ad ? " with A/D" : "",
-		 m->caps.secondary & SECONDARY_ENABLE_VPID ? "VPID"
-							   : "no VPID (TLB flushed at each switch)",
-		 m->caps.has_preemption_timer ? "preemption timer"
-					      : "no preemption timer (LAPIC timer instead)",
-		 m->has_vid          ? "by virtual-interrupt delivery"
-		 : m->caps.has_apicv ? "in software (vid=off)"
-				     : "in software (the CPU cannot)",
-		 m->has_if0_defect ? ", no interrupt exits while IF=0 (bounded by the timer)" : "");
+	has_vid_defect = vmx_probe_vid_defect();
+	if (has_vid_defect && options->vid == VMX_VID_AUTO) {
+		m->has_vid = false;
+		m->caps = without_vid;
+	}
+	log_machine(has_vid_defect);
 	return 0;
 }
 

@@ -5,11 +5,14 @@
 #include "lib/tsc.h"
 #include "lib/types.h"
 
+/* Virtual-interrupt delivery: where the CPU has it and does it right, where it has it, never. */
+enum vmx_vid { VMX_VID_AUTO, VMX_VID_ON, VMX_VID_OFF };
+
 struct vmx_options {
 	struct tsc_rate tsc;
 	bool is_mitigations_off;
 	bool is_switch_eager;
-	bool is_vid_off;
+	enum vmx_vid vid;
 };
 
 /* Reads the capabilities, prepares the machine-wide parts and enters VMX operation on the boot

@@ -17,9 +17,11 @@
 #define SECONDARY_DYNAMIC (SECONDARY_VIRTUALIZE_APIC_ACCESSES | SECONDARY_VIRTUALIZE_X2APIC_MODE)
 
 /* KVM's: PAUSEs no further apart than the gap are one loop, which exits after the window (TSC
- * ticks). */
+ * ticks). An entry starts it anew: where the TSC is slow, as in an emulator, it must still end
+ * before other exits come. */
 #define PLE_GAP_TICKS    128
-#define PLE_WINDOW_TICKS 4096
+#define PLE_WINDOW_TICKS 4096u
+#define PLE_WINDOW_NS    20000
 
 extern char vmx_exit_entry[];
 
@@ -98,7 +100,8 @@ static void setup_controls(struct vmx_vcpu *v)
 	vmwrite(TSC_OFFSET, v->vcpu.vm->tsc_offset + v->vcpu.tsc_adjust);
 	if (secondary & SECONDARY_PAUSE_LOOP_EXITING) {
 		vmwrite(PLE_GAP, PLE_GAP_TICKS);
-		vmwrite(PLE_WINDOW, PLE_WINDOW_TICKS);
+		vmwrite(PLE_WINDOW,
+			MIN(PLE_WINDOW_TICKS, ns_to_tsc(&vmx_machine.tsc, PLE_WINDOW_NS)));
 	}
 	vmwrite(VMCS_LINK_POINTER, UINT64_MAX);
 	if (caps->has_preemption_timer)

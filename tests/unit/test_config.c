@@ -436,7 +436,8 @@ static void test_hypervisor_words(void **state)
 	assert_int_equal(config.options.console_port, 0x3f8);
 	assert_int_equal(config.options.log_level, LOG_INFO);
 	assert_false(config.options.is_mitigations_off || config.options.is_switch_eager ||
-		     !config.options.is_vid_off || config.options.is_guest_rdrand_off);
+		     config.options.is_guest_rdrand_off);
+	assert_int_equal(config.options.vid, HV_VID_AUTO);
 	assert_int_equal(config.options.end, HV_END_POWEROFF);
 
 	parse_lines("slice_us=500 halt_poll_ns=0 halt_poll_ns_grow=3 halt_poll_ns_grow_start=1 "
@@ -453,7 +454,8 @@ static void test_hypervisor_words(void **state)
 	assert_int_equal(config.options.console_port, 0x2f8);
 	assert_int_equal(config.options.log_level, LOG_DEBUG);
 	assert_true(config.options.is_mitigations_off && config.options.is_switch_eager &&
-		    !config.options.is_vid_off && config.options.is_guest_rdrand_off);
+		    config.options.is_guest_rdrand_off);
+	assert_int_equal(config.options.vid, HV_VID_ON);
 	assert_int_equal(config.options.end, HV_END_BOCHS);
 
 	parse_lines("console=none", &line, 1);
