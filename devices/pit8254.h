@@ -1,8 +1,8 @@
 /* The 8254 programmable interval timer and the system control port 0x61 beside it ('8254
  * Programmable Interval Timer' data sheet; PIIX4 for the port). Nothing ticks: counts and outputs
  * are computed from the platform's time, and one timer serves the edges of channel 0. Edges are
- * computed from the start of the count, so periodic modes do not drift; edges that were missed, or
- * that come closer together than PIT_EDGE_GAP, are delivered as one. */
+ * computed from the start of the count, so periodic modes do not drift; edges that were missed are
+ * owed (devices/tick.h), those that come closer together than PIT_EDGE_GAP are delivered as one. */
 #ifndef DEVICES_PIT8254_H
 #define DEVICES_PIT8254_H
 
