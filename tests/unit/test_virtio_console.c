@@ -46,7 +46,7 @@ static void test_long_output_takes_turns(void **state)
 	assert_in_range(rig.fake.console_len, 1, 2999);
 	for (; take_used(TRANSMIT, 0) < 0; turns++) {
 		assert_in_range(turns, 0, 10);
-		fake_platform_run_until(&rig.fake, rig.fake.now + 1);
+		a_turn();
 	}
 	assert_int_equal(rig.fake.console_len, 3000);
 	assert_memory_equal(rig.fake.console, rig.fake.ram + BUFFERS, 3000);
@@ -92,9 +92,29 @@ static void test_both_at_once(void **state)
 	assert_true(virtio_console_receive(&console, 'y'));
 	assert_int_equal(take_used(RECEIVE, 0), 1);
 	for (unsigned i = 0; i < 4; i++)
-		fake_platform_run_until(&rig.fake, rig.fake.now + 1);
+		a_turn();
 	assert_int_equal(take_used(TRANSMIT, 0), 0);
 	assert_int_equal(rig.fake.console_len, 2000);
+}
+
+/* What a reset interrupts is not gone on with. */
+static void test_reset_forgets_the_output(void **state)
+{
+	size_t sent;
+
+	(void)state;
+	drv_start(0, 2);
+	set_desc(TRANSMIT, 0, BUFFERS, 2000, 0, 0);
+	make_available(TRANSMIT, 0);
+	notify(TRANSMIT);
+	drv_start(0, 2);
+	sent = rig.fake.console_len;
+	assert_in_range(sent, 1, 1999);
+	set_desc(TRANSMIT, 1, BUFFERS, 3, 0, 0);
+	make_available(TRANSMIT, 1);
+	notify(TRANSMIT);
+	assert_int_equal(take_used(TRANSMIT, 1), 0);
+	assert_int_equal(rig.fake.console_len, sent + 3);
 }
 
 static void test_bad_buffers(void **state)
@@ -122,6 +142,7 @@ int main(void)
 		cmocka_unit_test_setup(test_long_output_takes_turns, setup),
 		cmocka_unit_test_setup(test_receives, setup),
 		cmocka_unit_test_setup(test_both_at_once, setup),
+		cmocka_unit_test_setup(test_reset_forgets_the_output, setup),
 		cmocka_unit_test_setup(test_bad_buffers, setup),
 	};
 
