@@ -291,6 +291,50 @@ static void test_sending_is_bounded(void **state)
 	assert_int_equal(used_of(TX)->idx, ring);
 }
 
+/* Chains of random shapes, some of them outside RAM, on both queues while frames come: whatever is
+ * in them, each frame that is sent is counted once, and what arrives is no longer than a frame. */
+static void test_random_chains(void **state)
+{
+	uint32_t random = 5, sent = 0, received = 0;
+
+	(void)state;
+	drv_start(0, 2);
+	for (unsigned round = 0; round < 20000; round++) {
+		const struct netframe *frame;
+
+		for (uint32_t q = RX; q <= TX; q++) {
+			for (uint16_t i = 0; i < RING_SIZE; i++) {
+				random = random * 1664525 + 1013904223;
+				set_desc(q, i,
+					 random >> 24 ? BUFFERS + (random >> 16) % 0x8000 : random,
+					 (random >> 8) % (random & 1 ? 40 : 1600),
+					 (uint16_t)((q == RX && random >> 29 ? VRING_DESC_F_WRITE
+									     : 0) |
+						    (i % 4 < 3 ? VRING_DESC_F_NEXT : 0)),
+					 (uint16_t)((i + 1) % RING_SIZE));
+			}
+			make_available(q, random >> 28 & 12);
+		}
+		peer_sends((uint8_t)round);
+		notify(RX);
+		notify(TX);
+		run();
+		while ((frame = netport_peek(&peer))) {
+			assert_in_range(frame->len, NET_FRAME_MIN, NET_FRAME_MAX);
+			netport_take(&peer, true);
+		}
+		sent += (uint16_t)(used_of(TX)->idx - drv.used_idx[TX]);
+		received += (uint16_t)(used_of(RX)->idx - drv.used_idx[RX]);
+		drv.used_idx[TX] = used_of(TX)->idx;
+		drv.used_idx[RX] = used_of(RX)->idx;
+		if (needs_reset())
+			drv_start(0, 2);
+	}
+	assert_int_equal(counters().tx_frames + counters().tx_drops, sent);
+	assert_in_range(counters().tx_frames, 500, 20000);
+	assert_in_range(counters().rx_frames, 500, received);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -301,6 +345,7 @@ int main(void)
 		TEST(test_small_buffers),          TEST(test_bad_buffer),
 		TEST(test_no_driver_no_link),      TEST(test_sends),
 		TEST(test_bad_frames_are_dropped), TEST(test_sending_is_bounded),
+		TEST(test_random_chains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
