@@ -144,7 +144,7 @@ static bool is_good_indirect(struct virtqueue *vq, const struct vring_desc *desc
 		why = "an indirect descriptor in an indirect table";
 	else if (desc->flags & VRING_DESC_F_NEXT)
 		why = "an indirect descriptor with a next one";
-	else if (!desc->len || desc->len % sizeof(struct vring_desc))
+	else if (desc->len % sizeof(struct vring_desc))
 		why = "an indirect table of a wrong length";
 	if (why)
 		virtio_fail(vq->dev, why);
@@ -208,16 +208,14 @@ bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain)
 static bool wants_interrupt(struct virtqueue *vq)
 {
 	uint16_t old = vq->signalled, event, flags;
-	bool is_first = !vq->has_signalled;
 
 	vq->signalled = vq->next_used;
-	vq->has_signalled = true;
 	if (!virtio_has(vq->dev, VIRTIO_RING_F_EVENT_IDX))
 		return load_u16(vq, vq->avail + offsetof(struct vring_avail, flags), &flags) &&
 		       !(flags & VRING_AVAIL_F_NO_INTERRUPT);
 	/* used_event stands behind the available ring. */
 	return load_u16(vq, avail_element(vq, vq->size), &event) &&
-	       (is_first || vring_need_event(event, vq->next_used, old));
+	       vring_need_event(event, vq->next_used, old);
 }
 
 void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain)

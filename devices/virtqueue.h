@@ -21,7 +21,6 @@ struct virtqueue {
 	uint16_t next_avail;        /* the next entry of the available ring */
 	uint16_t next_used;         /* what the used ring's idx is */
 	uint16_t signalled;         /* next_used at the last look at whether to interrupt */
-	bool has_signalled;         /* `signalled` says something */
 	uint16_t vector;            /* the transport's */
 };
 

@@ -240,6 +240,21 @@ static void test_overlapping_bars(void **state)
 	assert_false(is_mapped(at));
 }
 
+/* On what is no PCI device's: that stays, however often the BAR comes and goes. */
+static void test_bars_on_other_devices(void **state)
+{
+	const struct bus_region other = {
+		.base = 0xfec00000, .len = 0x1000, .dev = &f, .read = bar_read, .write = bar_write};
+
+	(void)state;
+	assert_int_equal(bus_add(&pci_rig.mmio, &other), 0);
+	config_out(SLOT, PCI_BASE_ADDRESS_0 + 4 * MSIX_BAR, 4, 0xfec00000);
+	assert_int_equal(mem_in(0xfec00000, 4), 0x55667788);
+	config_out(SLOT, PCI_BASE_ADDRESS_0 + 4 * MSIX_BAR, 4, 0xf0000000);
+	assert_int_equal(mem_in(0xfec00000, 4), 0x55667788);
+	assert_true(is_mapped(0xf0000000));
+}
+
 static void test_the_window_ends(void **state)
 {
 	struct pci_function big[2];
@@ -428,6 +443,7 @@ int main(void)
 		cmocka_unit_test_setup(test_sizing, setup),
 		cmocka_unit_test_setup(test_bars_move, setup),
 		cmocka_unit_test_setup(test_overlapping_bars, setup),
+		cmocka_unit_test_setup(test_bars_on_other_devices, setup),
 		cmocka_unit_test_setup(test_the_window_ends, setup),
 		cmocka_unit_test_setup(test_intx, setup),
 		cmocka_unit_test_setup(test_a_line_is_shared, setup),

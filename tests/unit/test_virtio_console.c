@@ -97,6 +97,26 @@ static void test_both_at_once(void **state)
 	assert_int_equal(rig.fake.console_len, 2000);
 }
 
+/* What a reset interrupts is not gone on with. */
+static void test_reset_forgets_the_output(void **state)
+{
+	size_t sent;
+
+	(void)state;
+	drv_start(0, 2);
+	set_desc(TRANSMIT, 0, BUFFERS, 2000, 0, 0);
+	make_available(TRANSMIT, 0);
+	notify(TRANSMIT);
+	drv_start(0, 2);
+	sent = rig.fake.console_len;
+	assert_in_range(sent, 1, 1999);
+	set_desc(TRANSMIT, 1, BUFFERS, 3, 0, 0);
+	make_available(TRANSMIT, 1);
+	notify(TRANSMIT);
+	assert_int_equal(take_used(TRANSMIT, 1), 0);
+	assert_int_equal(rig.fake.console_len, sent + 3);
+}
+
 static void test_bad_buffers(void **state)
 {
 	(void)state;
@@ -122,6 +142,7 @@ int main(void)
 		cmocka_unit_test_setup(test_long_output_takes_turns, setup),
 		cmocka_unit_test_setup(test_receives, setup),
 		cmocka_unit_test_setup(test_both_at_once, setup),
+		cmocka_unit_test_setup(test_reset_forgets_the_output, setup),
 		cmocka_unit_test_setup(test_bad_buffers, setup),
 	};
 

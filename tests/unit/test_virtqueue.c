@@ -234,6 +234,7 @@ static void test_bounded_turns(void **state)
 	notify(0);
 	assert_int_equal(echo.chains, 11);
 	SET(device_status, 0);
+	assert_false(echo.dev.more.is_armed);
 	fake_platform_run_until(&rig.fake, rig.fake.now + 100);
 	assert_int_equal(echo.chains, 11);
 }
