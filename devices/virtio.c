@@ -5,6 +5,10 @@
 #include "devices/virtio.h"
 #include "lib/string.h"
 
+/* Between two parts of a device's work. A part is done on a pCPU that may be another VM's by then,
+ * so it must be small beside this. */
+#define PART_GAP_NS 500000ull
+
 uint64_t virtio_common_features(void)
 {
 	return BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
@@ -13,8 +17,9 @@ uint64_t virtio_common_features(void)
 
 bool virtio_is_live(const struct virtio_device *dev)
 {
-	return (dev->status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET)) ==
-	       VIRTIO_CONFIG_S_DRIVER_OK;
+	uint8_t ready = VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
+
+	return (dev->status & (ready | VIRTIO_CONFIG_S_NEEDS_RESET)) == ready;
 }
 
 static void reset(struct virtio_device *dev)
@@ -36,8 +41,7 @@ static bool is_acceptable(const struct virtio_device *dev)
 	return !(dev->accepted & ~dev->offered) && virtio_has(dev, VIRTIO_F_VERSION_1);
 }
 
-/* Serves what is left; what then is left comes with the timer, so that the vCPU and its pCPU get a
- * turn in between. */
+/* Serves what is left; what then is left comes with the timer. */
 static void serve(struct virtio_device *dev)
 {
 	uint32_t todo = dev->unserved;
@@ -48,7 +52,9 @@ static void serve(struct virtio_device *dev)
 		    dev->ops->serve(dev, &dev->queue[i]))
 			dev->unserved |= BIT(i);
 	if (dev->unserved && virtio_is_live(dev) && !dev->more.is_armed)
-		platform_timer_arm(dev->platform, &dev->more, platform_now(dev->platform));
+		platform_timer_arm(dev->platform, &dev->more,
+				   platform_now(dev->platform) +
+					   ns_to_tsc(&dev->platform->tsc, PART_GAP_NS));
 }
 
 void virtio_set_status(struct virtio_device *dev, uint8_t status)

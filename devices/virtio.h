@@ -60,7 +60,7 @@ static inline bool virtio_has(const struct virtio_device *dev, unsigned feature)
 	return dev->accepted & BIT_ULL(feature);
 }
 
-/* Has the driver set DRIVER_OK, and is the device not broken? */
+/* Are features negotiated, has the driver set DRIVER_OK, and is the device not broken? */
 bool virtio_is_live(const struct virtio_device *dev);
 
 /* The driver writes the status; 0 resets. */

@@ -9,7 +9,7 @@
 #define SECTOR           512ull
 #define QUEUE_SIZE       128u
 #define SEGMENTS_MAX     (QUEUE_SIZE - 2) /* besides the header and the status */
-#define BYTES_MAX        KIB(256)         /* of one turn */
+#define BYTES_MAX        KIB(128)         /* of one turn */
 #define REQUESTS_MAX     64u              /* of one turn */
 #define ZERO_SECTORS_MAX 0x3fffffu
 

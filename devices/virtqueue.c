@@ -225,6 +225,8 @@ void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain)
 	const struct vring_used_elem element = {.id = chain->head, .len = written};
 	uint64_t at = used_element(vq, vq->next_used & (vq->size - 1));
 
+	if (!virtio_is_live(vq->dev))
+		return;
 	if (p->ops->gmem_write(p->ctx, GPA(at), &element, sizeof(element))) {
 		virtio_fail(vq->dev, "the used ring lies outside RAM");
 		return;

@@ -56,7 +56,7 @@ bool virtqueue_enable(struct virtqueue *vq);
 bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain);
 
 /* Gives it back with what the device has written of it, and tells the driver when it wants to
- * know. */
+ * know. A device that needs a reset gives nothing back. */
 void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain);
 
 /* Takes the next `len` readable bytes, or gives so many to the writable part: how many there were.

@@ -166,6 +166,21 @@ static void test_nothing_before_driver_ok(void **state)
 	assert_int_equal(probe.served[0], 1);
 }
 
+/* Nor before the features are settled, whatever the status says. */
+static void test_nothing_without_features_ok(void **state)
+{
+	(void)state;
+	drv_start(0, 0);
+	SET(device_status, 0);
+	drv_accept(BIT_ULL(6));
+	SET(device_status, ALL_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	drv_set_queue(0, RING_SIZE);
+	make_available(0, 0);
+	notify(0);
+	assert_int_equal(probe.served[0], 0);
+	assert_int_equal(take_used(0, 0), -1);
+}
+
 static void test_queue_registers(void **state)
 {
 	static const uint16_t bad[] = {0, 3, QUEUE_SIZE * 2, QUEUE_SIZE + 1, 0xffff};
@@ -335,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup(test_negotiation, setup),
 		cmocka_unit_test_setup(test_reset, setup),
 		cmocka_unit_test_setup(test_nothing_before_driver_ok, setup),
+		cmocka_unit_test_setup(test_nothing_without_features_ok, setup),
 		cmocka_unit_test_setup(test_queue_registers, setup),
 		cmocka_unit_test_setup(test_device_configuration, setup),
 		cmocka_unit_test_setup(test_isr_and_intx, setup),

@@ -55,7 +55,7 @@ static void test_goes_on_by_a_timer(void **state)
 		make_available(0, i);
 	}
 	notify(0);
-	fake_platform_run_until(&rig.fake, rig.fake.now + 1);
+	a_turn();
 	for (uint16_t i = 0; i < RING_SIZE; i++)
 		assert_int_equal(take_used(0, i), 16);
 	make_available(0, 0);
