@@ -9,8 +9,8 @@
 #define QUEUE_TX       1u
 #define QUEUES         2u
 #define QUEUE_SIZE     256u
-#define RX_MAX         64u /* frames of one turn */
-#define TX_MAX         64u /* frames of one turn and copies that the switch makes of them */
+#define RX_MAX         64u  /* frames of one turn */
+#define TX_MAX         128u /* frames of one turn and copies that the switch makes of them */
 
 static struct virtio_net *net_of(struct virtio_device *dev)
 {
@@ -48,7 +48,7 @@ static bool receive(struct virtio_net *net, struct virtqueue *vq)
 		netport_take(&net->port, has_room);
 		virtqueue_push(vq, chain);
 	}
-	return true;
+	return netport_peek(&net->port);
 }
 
 /* 'The driver MUST NOT set VIRTIO_NET_HDR_F_NEEDS_CSUM' and a gso_type that were not negotiated:
