@@ -50,16 +50,24 @@ void netport_set_link(struct netport *port, bool is_up)
 	spin_unlock(&port->sw->lock);
 }
 
+static uint64_t key_of(const uint8_t mac[ETH_ALEN])
+{
+	uint64_t key = 0;
+
+	memcpy(&key, mac, ETH_ALEN);
+	return key;
+}
+
 static bool is_fresh(const struct netaddress *a, uint64_t now)
 {
 	/* Another pCPU's clock may be a little ahead. */
-	return a->is_used && (now < a->seen || now - a->seen < NET_AGEING_NS);
+	return now < a->seen || now - a->seen < NET_AGEING_NS;
 }
 
-static struct netaddress *find_address(struct netport *port, const uint8_t *mac)
+static struct netaddress *find_address(struct netport *port, uint64_t mac)
 {
 	for (uint32_t i = 0; i < NETPORT_ADDRESSES; i++)
-		if (port->address[i].is_used && !memcmp(port->address[i].mac, mac, ETH_ALEN))
+		if (port->address[i].mac == mac)
 			return &port->address[i];
 	return NULL;
 }
@@ -73,7 +81,7 @@ static struct netaddress *place_for_address(struct netport *port)
 	for (uint32_t i = 0; i < NETPORT_ADDRESSES; i++) {
 		struct netaddress *a = &port->address[i];
 
-		if (!a->is_used)
+		if (!a->mac)
 			return a;
 		if (a->seen < oldest->seen)
 			oldest = a;
@@ -82,7 +90,7 @@ static struct netaddress *place_for_address(struct netport *port)
 }
 
 /* 'The Learning Process': the address is behind this port now, wherever it was before. */
-static void learn(struct netport *port, const uint8_t *mac, uint64_t now)
+static void learn(struct netport *port, uint64_t mac, uint64_t now)
 {
 	struct netaddress *a = find_address(port, mac), *elsewhere;
 	struct netport *other;
@@ -90,16 +98,15 @@ static void learn(struct netport *port, const uint8_t *mac, uint64_t now)
 	if (!a) {
 		list_for_each_entry (other, &port->sw->ports, node)
 			if (other != port && (elsewhere = find_address(other, mac)))
-				elsewhere->is_used = false;
+				elsewhere->mac = 0;
 		a = place_for_address(port);
-		memcpy(a->mac, mac, ETH_ALEN);
-		a->is_used = true;
+		a->mac = mac;
 	}
 	a->seen = now;
 }
 
 /* The port behind which a station is, NULL while that is not known. */
-static struct netport *port_of(struct netswitch *sw, const uint8_t *mac, uint64_t now)
+static struct netport *port_of(struct netswitch *sw, uint64_t mac, uint64_t now)
 {
 	const struct netaddress *a;
 	struct netport *port;
@@ -110,15 +117,16 @@ static struct netport *port_of(struct netswitch *sw, const uint8_t *mac, uint64_
 	return NULL;
 }
 
-static void enqueue(struct netport *port, const void *data, uint32_t len)
+/* How many copies were made: one, or none. */
+static uint32_t enqueue(struct netport *port, const void *data, uint32_t len)
 {
 	struct netframe *frame;
 
 	if (!port->is_up)
-		return;
+		return 0;
 	if (port->count == NETPORT_FRAMES) {
 		port->counters.rx_drops++;
-		return;
+		return 0;
 	}
 	frame = &port->frame[(port->head + port->count++) % NETPORT_FRAMES];
 	frame->len = (uint16_t)len;
@@ -126,35 +134,40 @@ static void enqueue(struct netport *port, const void *data, uint32_t len)
 	/* With more than one the receiver has been told, and not come to the end. */
 	if (port->count == 1)
 		port->ready(port->owner);
+	return 1;
 }
 
-static void flood(const struct netport *from, const void *data, uint32_t len)
+static uint32_t flood(const struct netport *from, const void *data, uint32_t len)
 {
 	struct netport *to;
+	uint32_t copies = 0;
 
 	list_for_each_entry (to, &from->sw->ports, node)
 		if (to != from)
-			enqueue(to, data, len);
+			copies += enqueue(to, data, len);
+	return copies;
 }
 
 /* 'The Forwarding Process': never back to the port that it came from. */
-static void forward(struct netport *from, const uint8_t *data, uint32_t len, uint64_t now)
+static uint32_t forward(struct netport *from, const uint8_t *data, uint32_t len, uint64_t now)
 {
 	const struct ethhdr *header = (const struct ethhdr *)data;
+	uint64_t source = key_of(header->h_source), dest = key_of(header->h_dest);
 	struct netport *to = NULL;
 
-	learn(from, header->h_source, now);
-	if (!(header->h_dest[0] & GROUP_BIT))
-		to = port_of(from->sw, header->h_dest, now);
+	if (source)
+		learn(from, source, now);
+	if (dest && !(header->h_dest[0] & GROUP_BIT))
+		to = port_of(from->sw, dest, now);
 	if (!to)
-		flood(from, data, len);
-	else if (to != from)
-		enqueue(to, data, len);
+		return flood(from, data, len);
+	return to == from ? 0 : enqueue(to, data, len);
 }
 
-void netport_send(struct netport *port, const void *frame, uint32_t len, uint64_t now)
+uint32_t netport_send(struct netport *port, const void *frame, uint32_t len, uint64_t now)
 {
 	const struct ethhdr *header = frame;
+	uint32_t copies = 0;
 
 	spin_lock(&port->sw->lock);
 	if (!port->is_plugged || len < NET_FRAME_MIN || len > NET_FRAME_MAX ||
@@ -163,9 +176,10 @@ void netport_send(struct netport *port, const void *frame, uint32_t len, uint64_
 	} else {
 		port->counters.tx_frames++;
 		port->counters.tx_bytes += len;
-		forward(port, frame, len, now);
+		copies = forward(port, frame, len, now);
 	}
 	spin_unlock(&port->sw->lock);
+	return copies;
 }
 
 void netport_drop_sent(struct netport *port)

@@ -41,12 +41,10 @@ static bool is_acceptable(const struct virtio_device *dev)
 	return !(dev->accepted & ~dev->offered) && virtio_has(dev, VIRTIO_F_VERSION_1);
 }
 
-/* Serves what is left; what then is left comes with the timer. */
-static void serve(struct virtio_device *dev)
+/* Serves these queues; what then is left comes with the timer. */
+static void serve(struct virtio_device *dev, uint32_t todo)
 {
-	uint32_t todo = dev->unserved;
-
-	dev->unserved = 0;
+	dev->unserved &= ~todo;
 	for (uint32_t i = 0; i < dev->queue_count; i++)
 		if ((todo & BIT(i)) && virtio_is_live(dev) && dev->queue[i].is_enabled &&
 		    dev->ops->serve(dev, &dev->queue[i]))
@@ -72,26 +70,24 @@ void virtio_set_status(struct virtio_device *dev, uint8_t status)
 	dev->status = status;
 	/* 'The device MUST NOT consume buffers ... before DRIVER_OK': those that are there by now
 	 * are looked at now. */
-	if (virtio_is_live(dev) && !was_live) {
-		dev->unserved = BIT(dev->queue_count) - 1;
-		serve(dev);
-	}
+	if (virtio_is_live(dev) && !was_live)
+		serve(dev, BIT(dev->queue_count) - 1);
 }
 
 static void more_expired(void *owner, uint64_t now)
 {
+	struct virtio_device *dev = owner;
+
 	(void)now;
-	serve(owner);
+	serve(dev, dev->unserved);
 }
 
 void virtio_notify(struct virtio_device *dev, uint32_t queue)
 {
-	if (queue >= dev->queue_count)
-		return;
-	dev->unserved |= BIT(queue);
-	/* What is already waiting for its next part is not done sooner by being asked for. */
-	if (!dev->more.is_armed)
-		serve(dev);
+	/* What is already waiting for its next part is not done sooner by being asked for; other
+	 * queues do not wait for it. */
+	if (queue < dev->queue_count && !(dev->unserved & BIT(queue)))
+		serve(dev, BIT(queue));
 }
 
 void virtio_fail(struct virtio_device *dev, const char *why)

@@ -70,7 +70,7 @@ static bool parse_mac(struct span text, uint8_t mac[CONFIG_MAC_LEN])
 	if (text.len != MAC_TEXT)
 		return false;
 	for (uint32_t i = 0; i < CONFIG_MAC_LEN; i++) {
-		const char *pair = text.text + 3 * i;
+		const char *pair = text.text + 3ul * i;
 		int high = hex_digit(pair[0]), low = hex_digit(pair[1]);
 
 		if (high < 0 || low < 0 || (i + 1 < CONFIG_MAC_LEN && pair[2] != ':'))

@@ -142,7 +142,7 @@ def virtio() -> list[Case]:
                  needs=[os.path.join(DEMO, "initrd-virtio.cpio")])]
 
 
-def net_guest(role: str, append: str = "", words: list[str] = []) -> Guest:
+def net_guest(role: str, append: str = "", words: tuple[str, ...] = ()) -> Guest:
     return Guest(f"net-{role}", stub="net", append=f"role={role} {append}", words=["net=lan0", *words])
 
 
@@ -176,10 +176,11 @@ def net() -> list[Case]:
                               r"net-a +nic0 lan0 02:.*: rx \d+ frames, \d+ bytes, 0 dropped; .*, 2 bad$",
                               r"net-c +nic0 lan0 02:.*, 0 dropped; .*, 0 bad$"]))
     # Two on one pCPU beside a third that never halts; and two LANs that know nothing of each other.
-    cases.append(Case("net-share", [net_guest("a", "rounds=30 late_us=100000", ["pin=0"]), net_guest("b", "", ["pin=0"]),
+    cases.append(Case("net-share", [net_guest("a", "rounds=30 late_us=100000", ("pin=0",)), net_guest("b", "", ("pin=0",)),
                                     *spinners(1, 100, words=["pin=0"])], cpus=2, ips=IPS_TIME, timeout=150))
-    others = [Guest(f"other-{role}", stub="net", append=f"role={role}", words=["net=lan1"]) for role in "ab"]
-    cases.append(Case("net-two-lans", [net_guest("a"), net_guest("b"), *others], cpus=2, ips=IPS_TIME,
+    others = [Guest(f"other-{role}", stub="net", append=f"role={role} polls=5 rounds=50", words=["net=lan1"])
+              for role in "ab"]
+    cases.append(Case("net-two-lans", [net_guest("a", "polls=5 rounds=50"), net_guest("b"), *others], cpus=2, ips=IPS_TIME,
                       words="vid=on", timeout=150, must=[r"other-a +nic0 lan1 .*, 2 bad$"]))
     cases.append(linux_net())
     return cases
