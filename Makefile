@@ -136,7 +136,8 @@ $(TSAN)/%.o: %.c
 $(TSAN)/test_%: $(TSAN)/tests/unit/test_%.o $(TSAN)/libpure.a
 	$(CC) -fsanitize=thread -o $@ $< $(TSAN)/libpure.a -lcmocka -lpthread
 
-.PHONY: tsan
+.PHONY: tsan tsan-build
+tsan-build: $(TSAN_TESTS)
 tsan: $(TSAN_TESTS)
 	@for t in $^; do echo "== $$t"; STRESS=$(STRESS) $$t || exit 1; done
 

@@ -258,6 +258,28 @@ static void test_hpet(void **state)
 	fake_guest_free(&guest);
 }
 
+/* The IDs are those that CPUID says, with the gaps that the topology makes. */
+static void test_madt_topology(void **state)
+{
+	static const uint8_t ids[] = {0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13};
+	const struct madt_local_apic *apic;
+	const uint8_t *p;
+
+	(void)state;
+	fake_guest_init(&guest, MIB(1));
+	guest.shape.vcpus = ARRAY_SIZE(ids);
+	guest.shape.topology = (struct topology){2, 3, 2};
+	assert_int_equal(acpi_build(&guest.shape, &guest.gmem), 0);
+	p = (const uint8_t *)((const struct acpi_madt *)find("APIC") + 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++) {
+		apic = (const void *)(p + i * sizeof(*apic));
+		assert_int_equal(apic->type, MADT_LOCAL_APIC);
+		assert_int_equal(apic->acpi_processor_uid, i);
+		assert_int_equal(apic->apic_id, ids[i]);
+	}
+	fake_guest_free(&guest);
+}
+
 static void test_errors(void **state)
 {
 	(void)state;
@@ -346,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_madt),
 		cmocka_unit_test(test_madt_beyond_255),
 		cmocka_unit_test(test_hpet),
+		cmocka_unit_test(test_madt_topology),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_iasl_understands_each),
 	};
