@@ -102,16 +102,21 @@ static void set_nics(struct vm_params *params, const struct vm_config *config)
 static int load_vm(struct vm *vm, const struct vm_config *config, const char **format, char *error,
 		   size_t error_size)
 {
-	const struct guest_shape shape = {
+	struct guest_shape shape = {
 		.vcpus = config->vcpus,
 		.topology = config->topology,
 		.tsc_hz = vm_machine.tsc.hz,
 		.low_end = vm->low_end,
 		.high_end = vm->high_end,
+		/* Only one that nobody can guess is worth telling. */
+		.has_seed = vm->dev.entropy.has_rdseed || vm->dev.entropy.has_rdrand,
 	};
 	struct guest_entry entry;
-	int err = load_guest(config, &shape, &vm->gmem, &entry, error, error_size);
+	int err;
 
+	if (shape.has_seed)
+		entropy_fill(&vm->dev.entropy, shape.seed, sizeof(shape.seed));
+	err = load_guest(config, &shape, &vm->gmem, &entry, error, error_size);
 	if (!err)
 		err = firmware_describe(config, &shape, &vm->dev.fw_cfg, error, error_size);
 	if (err)
