@@ -363,14 +363,10 @@ static void test_iasl_understands_each(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rsdp),
-		cmocka_unit_test(test_fadt),
-		cmocka_unit_test(test_madt),
-		cmocka_unit_test(test_madt_beyond_255),
-		cmocka_unit_test(test_hpet),
-		cmocka_unit_test(test_madt_topology),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_iasl_understands_each),
+		cmocka_unit_test(test_rsdp),   cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_madt),   cmocka_unit_test(test_madt_beyond_255),
+		cmocka_unit_test(test_hpet),   cmocka_unit_test(test_madt_topology),
+		cmocka_unit_test(test_errors), cmocka_unit_test(test_iasl_understands_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
