@@ -238,4 +238,5 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Unpacked packages (root/) have directories of such names, too.
+-include $(shell find $(BUILD) -path '*/root' -prune -o -name '*.d' -type f -print 2>/dev/null)
