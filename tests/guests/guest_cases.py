@@ -8,7 +8,7 @@ import os
 
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest
 from cases import LINUX_MUST, LINUX_MUST_NOT
-from packages import CLOUD, MEMTEST, fetch
+from packages import CLOUD, MEMTEST, XEN, fetch
 
 INITRD = os.path.join(DEMO, "initrd.cpio")
 # memtest86+ never opens interrupts, so that a defect of Bochs costs an exit every 50 microseconds
@@ -62,4 +62,9 @@ def guest_cases(is_listing: bool = False) -> list[Case]:
         Case("guest-linux-cloud", [linux(CLOUD, 1, must=[r"Linux version 6\.1\.\S*-cloud-amd64"])],
              ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=400,
              skip=missing.get("cloud", "") or missing.get("linux", "")),
+        # By Multiboot2. Without a domain 0 kernel it says so, and reboots.
+        Case("guest-xen", [Guest(
+            "xen", kernel=XEN, mem="256M", append="xen console=com1 com1=115200,8n1", is_tap=False,
+            reason="reset", must=[r"Xen version 4\.17", r"dom0 kernel not specified"])],
+             ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=300, skip=missing.get("xen", "")),
     ]

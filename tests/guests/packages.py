@@ -3,7 +3,9 @@ installed."""
 
 from __future__ import annotations
 
+import gzip
 import os
+import shutil
 import subprocess
 
 from carousel_lib import debian, vmlinux
@@ -14,6 +16,7 @@ from case import DEMO
 GUESTS = os.path.join(BUILD, "guests")
 CLOUD = os.path.join(GUESTS, "cloud", "vmlinux")
 MEMTEST = os.path.join(GUESTS, "memtest86+", "root", "boot", "memtest86+x64.bin")
+XEN = os.path.join(GUESTS, "xen", "xen")
 
 
 def _linux() -> None:
@@ -35,7 +38,14 @@ def _memtest() -> None:
     debian.unpack("memtest86+", os.path.join(GUESTS, "memtest86+"), "boot/memtest86+x64.bin")
 
 
-FETCHERS = {"linux": _linux, "cloud": _cloud, "memtest86+": _memtest}
+def _xen() -> None:
+    """GRUB would unpack it."""
+    packed = debian.unpack("xen-hypervisor-4.17-amd64", os.path.join(GUESTS, "xen"), "boot/xen-4.17-amd64.gz")
+    with gzip.open(packed) as source, open(XEN, "wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+FETCHERS = {"linux": _linux, "cloud": _cloud, "memtest86+": _memtest, "xen": _xen}
 
 
 def fetch() -> dict[str, str]:
