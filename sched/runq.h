@@ -77,7 +77,7 @@ struct runq {
 	uint64_t balanced_at;         /* (o) TSC time of the last look at the other queues */
 	uint64_t pulls, pushes;       /* (o) entities taken from and given to other pCPUs */
 	uint64_t idle_time;           /* (o) TSC ticks halted with nothing to run */
-	uint64_t started;             /* (o) TSC time when the loop began */
+	uint64_t started;             /* (a) TSC time when the loop began; written once */
 };
 
 void runq_init(struct runq *rq, uint32_t pcpu);

@@ -63,7 +63,9 @@ static void tell_arrival(uint32_t cpu, uint64_t affinity)
 		sched_run_kick_hook();
 	idle = __atomic_load_n(&idle_mask, __ATOMIC_SEQ_CST) & affinity;
 	/* The boot pCPU has arrivals before its loop begins. */
-	if ((runq_active(&runqs[cpu]) > 1 || !runqs[cpu].started) && idle && !(idle >> cpu & 1))
+	if ((runq_active(&runqs[cpu]) > 1 ||
+	     !__atomic_load_n(&runqs[cpu].started, __ATOMIC_RELAXED)) &&
+	    idle && !(idle >> cpu & 1))
 		send_kick((uint32_t)__builtin_ctzll(idle));
 }
 
@@ -255,7 +257,7 @@ void sched_loop(void)
 {
 	struct runq *rq = sched_this_runq();
 
-	rq->started = rdtsc();
+	__atomic_store_n(&rq->started, rdtsc(), __ATOMIC_RELAXED);
 	irq_enable();
 	for (;;) {
 		struct sched_entity *se;
