@@ -18,10 +18,16 @@ FOLDERS := lib cpu mm drivers sched devices guest loader vmx monitor boot
 SOURCES := $(filter-out vmx/offsets.c,$(sort $(wildcard $(addsuffix /*.c,$(FOLDERS)))))
 ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 
+# carousel.efi, the UEFI loader, and what of it is pure.
+EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) lib/parse.c lib/printf.c lib/string.c
+EFI_ASM     := $(sort $(wildcard boot/efi/*.S))
+EFI_PURE    := config exit image info map
+
 # Pure code: no privileged instruction, built for the host too and unit-tested there. sched/ and
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c boot/mb2.c vmx/caps.c) \
+	$(patsubst %,boot/efi/%.c,$(EFI_PURE)) \
 	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -33,15 +39,15 @@ CFLAGS_TARGET := $(COMMON) -O2 -ffreestanding -fno-pic -fno-stack-protector -mge
 SANITIZE := $(if $(filter 1,$(COVERAGE)),--coverage,-fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined)
 CFLAGS_HOST := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
-	$(SANITIZE) -Itests/unit
+	$(SANITIZE) -Itests/unit -DGNU_EFI_USE_MS_ABI
 # ThreadSanitizer does not know fences; those here order atomics, which it need not be told.
 CFLAGS_TSAN := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
-	-fsanitize=thread -Wno-tsan -Itests/unit
+	-fsanitize=thread -Wno-tsan -Itests/unit -DGNU_EFI_USE_MS_ABI
 
 OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o)
 
 .PHONY: all
-all: $(OUT)/carousel.elf stubs
+all: $(OUT)/carousel.elf $(BUILD)/carousel.efi stubs
 
 # --- the hypervisor -------------------------------------------------------------------------------
 
@@ -64,6 +70,34 @@ $(OUT)/gen/offsets.h: vmx/offsets.c
 	sed -n 's/.*@@\([A-Z_0-9]*\) \$$\?\(-\?[0-9]*\).*/#define \1 \2/p' $(@:.h=.s) > $@
 
 $(OUT)/vmx/entry.S.o: $(OUT)/gen/offsets.h
+
+# --- the UEFI loader --------------------------------------------------------------------------------
+
+# gnu-efi: a shared object that relocates itself, made into a PE file. Strings for the firmware are
+# L"..." of 16 bits; its functions have Microsoft's calling convention.
+EFI        := $(BUILD)/efi
+EFI_LIBS   := /usr/lib
+CFLAGS_EFI := $(COMMON) -O2 -ffreestanding -fpic -fshort-wchar -fno-stack-protector \
+	-mgeneral-regs-only -mno-red-zone -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+	-fcf-protection=none -fvisibility=hidden -DGNU_EFI_USE_MS_ABI
+EFI_OBJS   := $(EFI_SOURCES:%.c=$(EFI)/%.o) $(EFI_ASM:%.S=$(EFI)/%.S.o)
+
+$(EFI)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_EFI) -c -o $@ $<
+
+$(EFI)/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_EFI) -c -o $@ $<
+
+$(EFI)/carousel.so: $(EFI_OBJS)
+	ld -nostdlib -znocombreloc -znoexecstack -shared -Bsymbolic --no-undefined \
+		-T $(EFI_LIBS)/elf_x86_64_efi.lds -o $@ $(EFI_LIBS)/crt0-efi-x86_64.o $^ \
+		$(EFI_LIBS)/libgnuefi.a $(shell $(CC) -print-libgcc-file-name)
+
+$(BUILD)/carousel.efi: $(EFI)/carousel.so
+	objcopy -j .text -j .data -j .dynamic -j .dynsym -j '.rel*' -j .reloc \
+		--target efi-app-x86_64 --subsystem=10 $< $@
 
 # --- guest stubs ----------------------------------------------------------------------------------
 
@@ -212,7 +246,7 @@ bench: $(BUILD)/carousel.elf stubs
 	@tools/bench $(if $(filter 1,$(STORE)),--store)
 
 help:
-	@echo "make              the hypervisor and the guest stubs, in $(BUILD)/"
+	@echo "make              the hypervisor, its UEFI loader and the guest stubs, in $(BUILD)/"
 	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
 	@echo "make test         all tests (ONLY=REGEX: some of them)"
 	@echo "make unit         the unit tests (T=test_NAME: one program)"

@@ -26,6 +26,7 @@
 #define MB2_TAG_MODULE      3
 #define MB2_TAG_MMAP        6
 #define MB2_TAG_FRAMEBUFFER 8
+#define MB2_TAG_SMBIOS      13 /* written by boot/efi */
 #define MB2_TAG_ACPI_OLD    14
 #define MB2_TAG_ACPI_NEW    15
 #define MB2_TAG_EFI_MMAP    17
@@ -60,8 +61,9 @@ struct mb2_entries {
 	uint32_t entry_size, count;
 };
 
-/* Types of a memory map's entry; any other is reserved. */
+/* Types of a memory map's entry; any other is reserved, too. */
 #define MB2_MEMORY_AVAILABLE 1
+#define MB2_MEMORY_RESERVED  2
 #define MB2_MEMORY_ACPI      3 /* ACPI tables: readable, not ours to hand out */
 #define MB2_MEMORY_NVS       4
 #define MB2_MEMORY_BAD       5
