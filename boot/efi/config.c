@@ -171,14 +171,15 @@ static int read_module(struct parser *parser, char *text)
 {
 	struct efi_config *config = parser->config;
 	static const char nounzip[] = "--nounzip";
+	const size_t len = sizeof(nounzip) - 1;
 
 	if (!parser->entry || !parser->entry->hypervisor.path)
 		return fail(parser, "module2 stands before its entry's multiboot2");
 	if (config->module_count == EFI_CONFIG_MODULES_MAX)
 		return fail(parser, "there are more than %u modules", EFI_CONFIG_MODULES_MAX);
 	/* GRUB's word for what is always so here. */
-	if (!strncmp(text, nounzip, sizeof(nounzip) - 1) && is_space(text[sizeof(nounzip) - 1]))
-		text = skip_space(text + sizeof(nounzip) - 1);
+	if (!strncmp(text, nounzip, len) && (!text[len] || is_space(text[len])))
+		text = skip_space(text + len);
 	parser->entry->module_count++;
 	return read_file(parser, text, &config->module[config->module_count++]);
 }
