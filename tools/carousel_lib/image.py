@@ -107,5 +107,16 @@ def build_usb(out: str, carousel: str, words: list[str], modules: list[Module], 
         gpt.build(out, files + [("carousel/carousel.conf", config)])
 
 
+def build(out: str, carousel: str, words: list[str], modules: list[Module], is_uefi: bool,
+          is_disk: bool) -> None:
+    """For an emulator: whatever is quickest for its firmware, or a disk with carousel.efi."""
+    if is_disk:
+        build_usb(out, carousel, words, modules, timeout=0)
+    elif is_uefi:
+        build_general(out, carousel, words, modules, timeout=0)
+    else:
+        build_fast(out, carousel, words, modules)
+
+
 def has_uefi() -> bool:
     return os.path.isdir(GRUB_UEFI)
