@@ -224,16 +224,25 @@ check-format:
 
 # clang-tidy (what .clang-tidy chooses) and cppcheck; a file that was clean is looked at again when its
 # object is made again. `make -j2 lint` is twice as fast.
-LINT := $(SOURCES:%.c=$(BUILD)/lint/%.tidy)
+LINT := $(SOURCES:%.c=$(BUILD)/lint/%.tidy) \
+	$(patsubst %.c,$(BUILD)/lint/%.tidy,$(wildcard boot/efi/*.c))
 
 lint: lint-cppcheck $(LINT)
 
-$(BUILD)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
+define RUN_TIDY
 	@mkdir -p $(@D)
 	@echo "clang-tidy $<"
 	@clang-tidy --quiet $< -- -std=gnu11 -I. -ffreestanding -mgeneral-regs-only -O2 -Wno-everything \
-		2>$@.err || { cat $@.err; exit 1; }
+		$(LINT_FLAGS) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@
+endef
+
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
+	$(RUN_TIDY)
+
+$(BUILD)/lint/boot/efi/%.tidy: LINT_FLAGS := -fshort-wchar -DGNU_EFI_USE_MS_ABI
+$(BUILD)/lint/boot/efi/%.tidy: boot/efi/%.c .clang-tidy $(EFI)/boot/efi/%.o
+	$(RUN_TIDY)
 
 lint-cppcheck:
 	@echo "cppcheck"

@@ -49,7 +49,7 @@ static struct smbios find_smbios(const struct loader *loader)
 	return (struct smbios){0};
 }
 
-uint32_t firmware_size(struct loader *loader)
+uint64_t firmware_size(struct loader *loader)
 {
 	return 2 * RSDP_TAG_MAX + find_smbios(loader).len + 2 * INFO_TAG_MAX;
 }

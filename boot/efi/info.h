@@ -13,7 +13,7 @@ struct info {
 };
 
 /* No tag takes more than its text, tables or map, and this. */
-#define INFO_TAG_MAX            64u
+#define INFO_TAG_MAX            UINT64_C(64)
 /* A memory map of so many bytes takes at most as many in each of its two forms. */
 #define INFO_MAPS_MAX(map_size) (2 * (map_size) + 2 * INFO_TAG_MAX)
 

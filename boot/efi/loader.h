@@ -45,7 +45,7 @@ bool menu_choose(const struct efi_config *config, uint32_t *chosen);
 /* ACPI, SMBIOS and the screen. */
 void firmware_describe(struct loader *loader, struct info *info);
 /* How many bytes firmware_describe may need. */
-uint32_t firmware_size(struct loader *loader);
+uint64_t firmware_size(struct loader *loader);
 
 /* Reads the hypervisor's headers and reserves the place where it is to run, before anything else is
  * loaded there. */

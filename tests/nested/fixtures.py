@@ -71,4 +71,13 @@ def bios_with_feature_control(value: int):
     return prepare
 
 
+def huge() -> str:
+    """240 MiB of nothing: more than a machine with 256 MiB has in one piece."""
+    os.makedirs(FOLDER, exist_ok=True)
+    path = os.path.join(FOLDER, "huge")
+    with open(path, "ab") as file:
+        file.truncate(240 << 20)
+    return path
+
+
 BIOS_ROM_OPTION = "romimage: file=bios.rom"
