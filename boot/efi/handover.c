@@ -27,26 +27,26 @@ bool handover_prepare(struct loader *loader, const struct file *hypervisor, stru
 	 * needs until boot services are left: is_place_free looks. */
 	address = ALIGN_DOWN(image->start, PAGE_SIZE);
 	pages = (ALIGN_UP((uint64_t)image->end, PAGE_SIZE) - address) / PAGE_SIZE;
-	(void)loader->bs->AllocatePages(AllocateAddress, EfiLoaderData, pages, &address);
+	if (!EFI_ERROR(loader->bs->AllocatePages(AllocateAddress, EfiLoaderData, pages, &address)))
+		loader->place = (struct pages){address, pages};
 	return true;
-}
-
-static bool is_on_image(const struct efi_image *image, const void *data, uint64_t size)
-{
-	return range_is_overlapping((uintptr_t)data, size, image->start, image->end - image->start);
 }
 
 /* Where the hypervisor is to run, is there memory, and nothing of ours on it? */
 static bool is_place_free(struct loader *loader, const struct efi_image *image,
-			  const struct efi_map *map, const struct file *hypervisor,
-			  const struct file *modules, uint32_t module_count)
+			  const struct efi_map *map)
 {
+	uint64_t size = image->end - image->start;
 	bool is_free = efi_map_is_available(map, image->start, image->end) &&
-		       !is_on_image(image, loader->self->ImageBase, loader->self->ImageSize) &&
-		       !is_on_image(image, hypervisor->data, hypervisor->size);
+		       !range_is_overlapping((uintptr_t)loader->self->ImageBase,
+					     loader->self->ImageSize, image->start, size);
 
-	for (uint32_t i = 0; i < module_count; i++)
-		is_free = is_free && !is_on_image(image, modules[i].data, modules[i].size);
+	for (uint32_t i = 0; i < loader->taken_count; i++) {
+		const struct pages *taken = &loader->taken[i];
+
+		is_free = is_free && !range_is_overlapping(taken->address, taken->count * PAGE_SIZE,
+							   image->start, size);
+	}
 	if (!is_free)
 		error("the memory at %#x to %#x, where the hypervisor runs, is not free: try GRUB",
 		      image->start, image->end);
@@ -148,7 +148,7 @@ void handover(struct loader *loader, const struct efi_image *image, const struct
 		error("the memory map cannot be read (%s)", status_text(status));
 		return;
 	}
-	if (!is_place_free(loader, image, &last.leave.map, hypervisor, modules, module_count))
+	if (!is_place_free(loader, image, &last.leave.map))
 		return;
 	fill_info(loader, &last.info, hypervisor, modules, module_count);
 	if (last.info.is_full) {

@@ -12,12 +12,22 @@
 #define LOADER_CONFIG_MAX MIB(1)       /* more is no configuration */
 #define LOADER_FILE_MAX   (GIB(4) - 1) /* what Multiboot2 can tell of */
 
+#define LOADER_TAKEN_MAX (EFI_CONFIG_MODULES_MAX + 8)
+
+struct pages {
+	EFI_PHYSICAL_ADDRESS address;
+	UINTN count;
+};
+
 struct loader {
 	EFI_HANDLE image;
 	EFI_SYSTEM_TABLE *st;
 	EFI_BOOT_SERVICES *bs;
 	EFI_LOADED_IMAGE *self; /* where this loader is */
 	EFI_FILE_HANDLE root;   /* of the volume that it was started from */
+	struct pages place;     /* where the hypervisor is to run, if it could be had */
+	struct pages taken[LOADER_TAKEN_MAX]; /* by memory_take */
+	uint32_t taken_count;
 };
 
 /* A file in memory of its own, below 4 GiB, in whole pages. */

@@ -63,9 +63,25 @@ void *memory_take(struct loader *loader, uint32_t type, uint64_t size)
 	EFI_PHYSICAL_ADDRESS address = GIB(4) - 1;
 	UINTN pages = MAX(ALIGN_UP(size, PAGE_SIZE) / PAGE_SIZE, 1ull);
 
-	return EFI_ERROR(loader->bs->AllocatePages(AllocateMaxAddress, type, pages, &address))
-		       ? NULL
-		       : (void *)(uintptr_t)address;
+	if (loader->taken_count == LOADER_TAKEN_MAX ||
+	    EFI_ERROR(loader->bs->AllocatePages(AllocateMaxAddress, type, pages, &address)))
+		return NULL;
+	loader->taken[loader->taken_count++] = (struct pages){address, pages};
+	return (void *)(uintptr_t)address;
+}
+
+/* Whoever boots next, from this firmware, finds it as it was. */
+static void give_back(struct loader *loader)
+{
+	while (loader->taken_count) {
+		const struct pages *taken = &loader->taken[--loader->taken_count];
+
+		loader->bs->FreePages(taken->address, taken->count);
+	}
+	if (loader->place.count)
+		loader->bs->FreePages(loader->place.address, loader->place.count);
+	if (loader->root)
+		loader->root->Close(loader->root);
 }
 
 /* Loads what the entry names, and enters it. Returns when that cannot be. */
@@ -108,13 +124,17 @@ static bool run(struct loader *loader)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
-	struct loader loader = {.image = image, .st = st, .bs = st->BootServices};
+	static struct loader loader;
+	bool is_wished;
 
+	loader = (struct loader){.image = image, .st = st, .bs = st->BootServices};
 	console_init(st);
 	/* A menu may wait, and files take their time: the firmware's five minutes do not count. */
 	loader.bs->SetWatchdogTimer(0, 0, 0, NULL);
 	console_print("\n" LOADER_NAME ": Carousel's boot loader\n");
-	if (run(&loader))
+	is_wished = run(&loader);
+	give_back(&loader);
+	if (is_wished)
 		return EFI_ABORTED;
 	console_print("Press a key to go back to the firmware.\n");
 	console_key(UINT32_MAX);

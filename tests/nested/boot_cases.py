@@ -70,6 +70,10 @@ def configurations() -> list[Case]:
         configuration("too-large", f"timeout 0\n{good}\nmodule2 module00 vm=a kernel\n",
                       [where + r"3: there is not enough memory below 4 GiB for module00 \(245760 KiB\)"],
                       memory=256, raw=[(fixtures.huge(), "vm=a kernel")]),
+        # OVMF keeps memory of its own for S3 there (PcdOvmfSecPeiTempRamBase and what follows).
+        configuration("not-free", f"timeout 0\n{good}\n", [
+            r"error: the memory at 0x820000 to 0x[0-9a-f]+, where the hypervisor runs, is not free"],
+                      carousel=fixtures.carousel_elsewhere(0x820000)),
         configuration("escape", f"timeout none\n{good}\n", [r"  1  Carousel"], keys=[
             ("Enter starts", b"\x1b")]),
         # The second entry, by keys: its command line reaches the hypervisor.
