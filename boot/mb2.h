@@ -26,7 +26,6 @@
 #define MB2_TAG_MODULE      3
 #define MB2_TAG_MMAP        6
 #define MB2_TAG_FRAMEBUFFER 8
-#define MB2_TAG_SMBIOS      13 /* written by boot/efi */
 #define MB2_TAG_ACPI_OLD    14
 #define MB2_TAG_ACPI_NEW    15
 #define MB2_TAG_EFI_MMAP    17

@@ -4,9 +4,8 @@
 #include "lib/checked.h"
 #include "lib/string.h"
 
-/* Read in pieces, so that the progress line moves. */
-#define PIECE_MIN MIB(1)
-#define PIECES    20u
+/* Read in pieces, so that the progress line moves; and some firmware does not like large ones. */
+#define PIECE MIB(4)
 
 static EFI_GUID loaded_image_guid = LOADED_IMAGE_PROTOCOL;
 static EFI_GUID file_system_guid = SIMPLE_FILE_SYSTEM_PROTOCOL;
@@ -58,10 +57,10 @@ static EFI_STATUS find_size(EFI_FILE_HANDLE handle, uint64_t *size)
 
 static EFI_STATUS read_all(EFI_FILE_HANDLE handle, const char *path, struct file *file)
 {
-	uint64_t piece = MAX(file->size / PIECES, PIECE_MIN), at = 0;
+	uint64_t at = 0;
 
 	while (at < file->size) {
-		UINTN n = MIN(piece, file->size - at);
+		UINTN n = MIN(PIECE, file->size - at);
 		EFI_STATUS status = handle->Read(handle, &n, file->data + at);
 
 		if (EFI_ERROR(status))

@@ -285,7 +285,8 @@ def command_run(arguments: argparse.Namespace) -> int:
             if vm.unpack:
                 os.unlink(vm.kernel)
         watch = {vm.name: Watch(vm.expect, vm.fail_on, vm.is_background()) for vm in vms}
-        terminal = Terminal(has_input=True, skip_to=r"\[ *\d+\] " if options.is_uefi else "")
+        begin = r"carousel\.efi: " if options.is_disk else r"\[ *\d+\] " if options.is_uefi else ""
+        terminal = Terminal(has_input=True, skip_to=begin)
         run = Run(machine, watch, arguments.timeout, terminal,
                   arguments.progress or sys.stderr.isatty())
         print(f"carousel: {host}, {options.cpus} CPU(s), {memory} MiB; Ctrl-A x quits",
