@@ -9,6 +9,7 @@
 
 #include "boot/efi/exit.h"
 #include "boot/efi/info.h"
+#include "efi_maps.h"
 #include "fakes/log.h"
 
 /* A descriptor of a newer firmware: longer than the structure. */
@@ -166,6 +167,51 @@ static void test_round_trip(void **state)
 	assert_int_equal(memory.count, 4);
 	assert_int_equal(memmap_total(&memory), 0xa0000 + 0x700000 + 0x100000 + GIB(2));
 	free(bytes);
+}
+
+/* A real map, through both of its forms: the same RAM, sorted and in whole pages, and nothing of
+ * the firmware's in it. */
+static void test_real_map(void **state)
+{
+	static struct descriptor d[ARRAY_SIZE(ovmf_q35_6g)];
+	struct efi_map map = map_of(d, ARRAY_SIZE(d));
+	static struct memmap joined, plain;
+	static uint64_t buffer[2048];
+	uint64_t available = 0, at;
+	struct info info;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(d); i++) {
+		const struct efi_row *row = &ovmf_q35_6g[i];
+
+		d[i].d = (EFI_MEMORY_DESCRIPTOR){.Type = row->type,
+						 .PhysicalStart = row->start,
+						 .NumberOfPages = row->pages,
+						 .Attribute = row->attribute};
+		if (efi_map_type(&d[i].d) == MB2_MEMORY_AVAILABLE)
+			available += row->pages * PAGE_SIZE;
+	}
+	info_begin(&info, buffer, sizeof(buffer));
+	info_maps(&info, &map);
+	assert_true(info_end(&info));
+	assert_int_equal(mb2_parse(&mb2, buffer, info.used), 0);
+	assert_int_equal(mb2.efi_mmap.count, ARRAY_SIZE(d));
+	assert_true(mb2.mmap.count < ARRAY_SIZE(d) / 4);
+	assert_int_equal(mb2_memmap(&mb2, &joined), 0);
+	mb2.mmap.data = NULL;
+	assert_int_equal(mb2_memmap(&mb2, &plain), 0);
+	assert_int_equal(joined.count, plain.count);
+	assert_memory_equal(joined.range, plain.range, plain.count * sizeof(plain.range[0]));
+	assert_int_equal(memmap_total(&joined), available);
+	/* 2 GiB below the hole less what OVMF keeps, and 4 GiB above. */
+	assert_int_equal(memmap_total(&joined) >> 20, 6137);
+	for (size_t i = 0; i < ARRAY_SIZE(d); i++)
+		if (efi_map_type(&d[i].d) != MB2_MEMORY_AVAILABLE)
+			assert_false(memmap_find(
+				&joined, 1, 1, ovmf_q35_6g[i].start,
+				ovmf_q35_6g[i].start + ovmf_q35_6g[i].pages * PAGE_SIZE, &at));
+	assert_true(efi_map_is_available(&map, 0x200000, 0x806000));
+	assert_false(efi_map_is_available(&map, 0x200000, 0x806001));
 }
 
 /* The formats of a pixel. */
@@ -327,10 +373,10 @@ static void test_exit_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),       cmocka_unit_test(test_available),
-		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_framebuffers),
-		cmocka_unit_test(test_full),        cmocka_unit_test(test_exit),
-		cmocka_unit_test(test_exit_buffer),
+		cmocka_unit_test(test_types),        cmocka_unit_test(test_available),
+		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_real_map),
+		cmocka_unit_test(test_framebuffers), cmocka_unit_test(test_full),
+		cmocka_unit_test(test_exit),         cmocka_unit_test(test_exit_buffer),
 	};
 
 	return cmocka_run_group_tests_name("efi_info", tests, NULL, NULL);
