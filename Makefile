@@ -18,17 +18,17 @@ FOLDERS := lib cpu mm drivers sched devices guest loader vmx monitor boot
 SOURCES := $(filter-out vmx/offsets.c,$(sort $(wildcard $(addsuffix /*.c,$(FOLDERS)))))
 ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 
-# carousel.efi, the UEFI loader, and what of it is pure.
-EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) lib/parse.c lib/printf.c lib/string.c
-EFI_ASM     := $(sort $(wildcard boot/efi/*.S))
-EFI_PURE    := config exit image info map
-
 # Pure code: no privileged instruction, built for the host too and unit-tested there. sched/ and
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c boot/mb2.c vmx/caps.c) \
-	$(patsubst %,boot/efi/%.c,$(EFI_PURE)) \
 	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
+
+# carousel.efi, the UEFI loader, and what of it is pure.
+EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) lib/parse.c lib/printf.c lib/string.c
+EFI_ASM     := $(sort $(wildcard boot/efi/*.S))
+EFI_PURE    := config exit image info map
+PURE += $(EFI_PURE:%=boot/efi/%.c)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
