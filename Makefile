@@ -24,6 +24,12 @@ PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c lo
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi*.c boot/mb2.c vmx/caps.c monitor/keys.c) \
 	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
 
+# carousel.efi, the UEFI loader, and what of it is pure.
+EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) lib/parse.c lib/printf.c lib/string.c
+EFI_ASM     := $(sort $(wildcard boot/efi/*.S))
+EFI_PURE    := config exit image info map
+PURE += $(EFI_PURE:%=boot/efi/%.c)
+
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
 COMMON := -std=gnu11 -I. $(WARN) -MMD -MP -g
@@ -33,15 +39,15 @@ CFLAGS_TARGET := $(COMMON) -O2 -ffreestanding -fno-pic -fno-stack-protector -mge
 SANITIZE := $(if $(filter 1,$(COVERAGE)),--coverage,-fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined)
 CFLAGS_HOST := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
-	$(SANITIZE) -Itests/unit
+	$(SANITIZE) -Itests/unit -DGNU_EFI_USE_MS_ABI
 # ThreadSanitizer does not know fences; those here order atomics, which it need not be told.
 CFLAGS_TSAN := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
-	-fsanitize=thread -Wno-tsan -Itests/unit
+	-fsanitize=thread -Wno-tsan -Itests/unit -DGNU_EFI_USE_MS_ABI
 
 OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o)
 
 .PHONY: all
-all: $(OUT)/carousel.elf stubs
+all: $(OUT)/carousel.elf $(BUILD)/carousel.efi stubs
 
 # --- the hypervisor -------------------------------------------------------------------------------
 
@@ -64,6 +70,34 @@ $(OUT)/gen/offsets.h: vmx/offsets.c
 	sed -n 's/.*@@\([A-Z_0-9]*\) \$$\?\(-\?[0-9]*\).*/#define \1 \2/p' $(@:.h=.s) > $@
 
 $(OUT)/vmx/entry.S.o: $(OUT)/gen/offsets.h
+
+# --- the UEFI loader --------------------------------------------------------------------------------
+
+# gnu-efi: a shared object that relocates itself, made into a PE file. Strings for the firmware are
+# L"..." of 16 bits; its functions have Microsoft's calling convention.
+EFI        := $(BUILD)/efi
+EFI_LIBS   := /usr/lib
+CFLAGS_EFI := $(COMMON) -O2 -ffreestanding -fpic -fshort-wchar -fno-stack-protector \
+	-mgeneral-regs-only -mno-red-zone -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+	-fcf-protection=none -fvisibility=hidden -DGNU_EFI_USE_MS_ABI
+EFI_OBJS   := $(EFI_SOURCES:%.c=$(EFI)/%.o) $(EFI_ASM:%.S=$(EFI)/%.S.o)
+
+$(EFI)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_EFI) -c -o $@ $<
+
+$(EFI)/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_EFI) -c -o $@ $<
+
+$(EFI)/carousel.so: $(EFI_OBJS)
+	ld -nostdlib -znocombreloc -znoexecstack -shared -Bsymbolic --no-undefined \
+		-T $(EFI_LIBS)/elf_x86_64_efi.lds -o $@ $(EFI_LIBS)/crt0-efi-x86_64.o $^ \
+		$(EFI_LIBS)/libgnuefi.a $(shell $(CC) -print-libgcc-file-name)
+
+$(BUILD)/carousel.efi: $(EFI)/carousel.so
+	objcopy -j .text -j .data -j .dynamic -j .dynsym -j '.rel*' -j .reloc \
+		--target efi-app-x86_64 --subsystem=10 $< $@
 
 # --- guest stubs ----------------------------------------------------------------------------------
 
@@ -195,16 +229,25 @@ check-format:
 
 # clang-tidy (what .clang-tidy chooses) and cppcheck; a file that was clean is looked at again when its
 # object is made again. `make -j2 lint` is twice as fast.
-LINT := $(SOURCES:%.c=$(BUILD)/lint/%.tidy)
+LINT := $(SOURCES:%.c=$(BUILD)/lint/%.tidy) \
+	$(patsubst %.c,$(BUILD)/lint/%.tidy,$(wildcard boot/efi/*.c))
 
 lint: lint-cppcheck $(LINT)
 
-$(BUILD)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
+define RUN_TIDY
 	@mkdir -p $(@D)
 	@echo "clang-tidy $<"
 	@clang-tidy --quiet $< -- -std=gnu11 -I. -ffreestanding -mgeneral-regs-only -O2 -Wno-everything \
-		2>$@.err || { cat $@.err; exit 1; }
+		$(LINT_FLAGS) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@
+endef
+
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(BUILD)/%.o
+	$(RUN_TIDY)
+
+$(BUILD)/lint/boot/efi/%.tidy: LINT_FLAGS := -fshort-wchar -DGNU_EFI_USE_MS_ABI
+$(BUILD)/lint/boot/efi/%.tidy: boot/efi/%.c .clang-tidy $(EFI)/boot/efi/%.o
+	$(RUN_TIDY)
 
 lint-cppcheck:
 	@echo "cppcheck"
@@ -217,7 +260,7 @@ bench: $(BUILD)/carousel.elf stubs
 	@tools/bench $(if $(filter 1,$(STORE)),--store)
 
 help:
-	@echo "make              the hypervisor and the guest stubs, in $(BUILD)/"
+	@echo "make              the hypervisor, its UEFI loader and the guest stubs, in $(BUILD)/"
 	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
 	@echo "make test         all tests (ONLY=REGEX: some of them)"
 	@echo "make test-guests  kernels and programs from Debian packages (ONLY=REGEX: some of them)"

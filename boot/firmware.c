@@ -20,9 +20,7 @@ void firmware_read_acpi(struct boot *boot)
 	if (acpi_init(&acpi, &memory, boot->mb2.rsdp, boot->mb2.rsdp_len))
 		return; /* which acpi_init has told */
 	boot->has_madt = !acpi_read_madt(&acpi, &boot->madt);
-	if (!boot->has_madt)
-		log_warn("firmware has no ACPI MADT: one pCPU");
-	else if (boot->madt.cpus_left_out)
+	if (boot->has_madt && boot->madt.cpus_left_out)
 		log_warn("%u CPUs are left out: Carousel takes %u", boot->madt.cpus_left_out,
 			 MAX_PCPUS);
 	boot->has_fadt = !acpi_read_fadt(&acpi, &boot->fadt);

@@ -1,5 +1,7 @@
 /* The Multiboot2 information structure: one pass over the tags, each checked against its own size
  * and the structure's. Strings and maps stay where they are; numbers are copied out once. */
+#include <efi/efi.h>
+
 #include "boot/mb2.h"
 #include "lib/checked.h"
 #include "lib/errno.h"
@@ -17,16 +19,6 @@ struct tag_framebuffer {
 struct fb_rgb {
 	uint8_t red_pos, red_size, green_pos, green_size, blue_pos, blue_size;
 };
-
-/* EFI_MEMORY_DESCRIPTOR ('UEFI specification', 'GetMemoryMap'), followed by what newer versions
- * add. */
-struct efi_descriptor {
-	uint32_t type, pad;
-	uint64_t physical_start, virtual_start, pages, attribute;
-};
-
-/* EFI memory types that are RAM for anybody once the loader has left boot services. */
-enum { EFI_LOADER_CODE = 1, EFI_BOOT_SERVICES_DATA = 4, EFI_CONVENTIONAL = 7 };
 
 /* A known tag: what it holds at the least, and who reads it. False: its contents are malformed. */
 struct tag_kind {
@@ -97,7 +89,7 @@ static bool read_mmap(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 
 static bool read_efi_mmap(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 {
-	return read_entries(&mb2->efi_mmap, tag, size, sizeof(struct efi_descriptor));
+	return read_entries(&mb2->efi_mmap, tag, size, sizeof(EFI_MEMORY_DESCRIPTOR));
 }
 
 static bool is_colour_inside(uint8_t pos, uint8_t size, uint8_t bpp)
@@ -247,12 +239,12 @@ struct mb2_range mb2_mmap_entry(const struct mb2_entries *mmap, uint32_t i)
 
 struct mb2_range mb2_efi_entry(const struct mb2_entries *efi_mmap, uint32_t i)
 {
-	struct efi_descriptor e;
+	EFI_MEMORY_DESCRIPTOR e;
 	struct mb2_range range;
 
 	memcpy(&e, efi_mmap->data + (uint64_t)i * efi_mmap->entry_size, sizeof(e));
-	range = (struct mb2_range){.start = e.physical_start, .type = e.type};
-	if (!checked_mul(e.pages, PAGE_SIZE, &range.len))
+	range = (struct mb2_range){.start = e.PhysicalStart, .type = e.Type};
+	if (!checked_mul(e.NumberOfPages, PAGE_SIZE, &range.len))
 		range.len = UINT64_MAX;
 	return range;
 }
@@ -267,9 +259,9 @@ static struct mb2_range memmap_entry(const struct mb2 *mb2, uint32_t i, bool *is
 		*is_usable = range.type == MB2_MEMORY_AVAILABLE;
 	} else {
 		range = mb2_efi_entry(&mb2->efi_mmap, i);
-		*is_usable =
-			(range.type >= EFI_LOADER_CODE && range.type <= EFI_BOOT_SERVICES_DATA) ||
-			range.type == EFI_CONVENTIONAL;
+		/* RAM for anybody once the loader has left boot services. */
+		*is_usable = (range.type >= EfiLoaderCode && range.type <= EfiBootServicesData) ||
+			     range.type == EfiConventionalMemory;
 	}
 	/* One that wraps is cut at the end of the address space: it matters when it is reserved. */
 	range.len = MIN(range.len, UINT64_MAX - range.start);

@@ -36,8 +36,9 @@ struct mb2_entries {
 	uint32_t entry_size, count;
 };
 
-/* Types of a memory map's entry; any other is reserved. */
+/* Types of a memory map's entry; any other is reserved, too. */
 #define MB2_MEMORY_AVAILABLE 1
+#define MB2_MEMORY_RESERVED  2
 #define MB2_MEMORY_ACPI      3 /* ACPI tables: readable, not ours to hand out */
 #define MB2_MEMORY_NVS       4
 #define MB2_MEMORY_BAD       5

@@ -23,6 +23,7 @@ extern const uint8_t trampoline_start[], trampoline_end[]; /* trampoline.S */
 /* What ap_entry64 takes, in this order. */
 void *ap_stack; /* (a) taken by exchange with NULL */
 struct percpu *ap_cpu;
+uint32_t ap_may_wait; /* (a) who finds no stack waits for one instead of halting for good */
 void ap_main(struct percpu *cpu);
 
 static const struct tsc_rate *rate;
@@ -73,12 +74,17 @@ static bool alloc_stacks(struct percpu_stacks *stacks)
 	return true;
 }
 
-/* Sends the startup IPIs and waits for the answer. */
-static bool start(struct percpu *cpu, const struct percpu_stacks *stacks, uint8_t page)
+static void offer_stack(struct percpu *cpu, const struct percpu_stacks *stacks)
 {
 	percpu_set_stacks(cpu, stacks);
 	ap_cpu = cpu;
 	__atomic_store_n(&ap_stack, stacks->main, __ATOMIC_RELEASE);
+}
+
+/* Sends the startup IPIs and waits for the answer. */
+static bool start(struct percpu *cpu, const struct percpu_stacks *stacks, uint8_t page)
+{
+	offer_stack(cpu, stacks);
 	apic_send_startup(cpu->apic_id, page);
 	if (!is_online_within(cpu, STARTUP_WAIT_NS))
 		apic_send_startup(cpu->apic_id, page);
@@ -135,16 +141,59 @@ static void start_all(const struct acpi_madt *madt, uint32_t max, uint8_t page)
 	}
 }
 
+/* Gives those that wait at ap_entry64 a stack, one after the other, until nobody takes it. Each
+ * tells its APIC ID itself. */
+static void admit_all(uint32_t max)
+{
+	while (percpu_count() < max) {
+		struct percpu_stacks stacks;
+		struct percpu *cpu = alloc_stacks(&stacks) ? percpu_prepare(UINT32_MAX) : NULL;
+
+		if (!cpu) {
+			log_warn("no memory for more than %u pCPUs", percpu_count());
+			return;
+		}
+		offer_stack(cpu, &stacks);
+		if (!is_online_within(cpu, ANSWER_WAIT_NS)) {
+			if (!__atomic_exchange_n(&ap_stack, NULL, __ATOMIC_ACQ_REL))
+				log_warn("a CPU began and does not answer: no more are started");
+			return;
+		}
+		tsc_sync_measure(cpu, rate);
+	}
+}
+
+/* Without firmware's list of the CPUs, as the BIOS itself finds them: 'MP Initialization Protocol
+ * Algorithm', INIT and startup IPIs to 'all excluding self'. */
+static void start_unknown(uint32_t max, uint8_t page)
+{
+	log_info("no ACPI MADT lists the CPUs: looking for others by broadcast INIT-SIPI-SIPI");
+	__atomic_store_n(&ap_may_wait, true, __ATOMIC_RELEASE);
+	apic_broadcast_init();
+	wait_ns(INIT_WAIT_NS);
+	apic_broadcast_startup(page);
+	wait_ns(STARTUP_WAIT_NS);
+	apic_broadcast_startup(page);
+	admit_all(max);
+	__atomic_store_n(&ap_may_wait, false, __ATOMIC_RELEASE);
+}
+
 void smp_start(const struct boot *boot, hpa_t trampoline)
 {
 	uint32_t max = boot->config.options.cpus ? boot->config.options.cpus : MAX_PCPUS;
 
-	if (!boot->has_madt || max < 2)
+	uint8_t page = (uint8_t)(trampoline.v >> PAGE_SHIFT);
+
+	max = MIN(max, (uint32_t)MAX_PCPUS);
+	if (max < 2)
 		return;
 	rate = &boot->tsc;
 	memcpy(hpa_to_ptr(trampoline), trampoline_start,
 	       (size_t)(trampoline_end - trampoline_start));
+	if (!boot->has_madt) {
+		start_unknown(max, page);
+		return;
+	}
 	send_inits(&boot->madt);
-	start_all(&boot->madt, MIN(max, (uint32_t)MAX_PCPUS),
-		  (uint8_t)(trampoline.v >> PAGE_SHIFT));
+	start_all(&boot->madt, max, page);
 }

@@ -45,16 +45,20 @@ ap_entry64:
 	movl	%eax, %es
 	movl	%eax, %ss
 	/* Whoever takes the stack owns it: a CPU that comes after boot/smp.c gave it up finds none. */
-	xorl	%eax, %eax
+1:	xorl	%eax, %eax
 	xchgq	%rax, ap_stack(%rip)
 	testq	%rax, %rax
-	jz	1f
-	movq	%rax, %rsp
+	jnz	2f
+	pause
+	cmpl	$0, ap_may_wait(%rip)
+	jne	1b
+	jmp	3f
+2:	movq	%rax, %rsp
 	movq	ap_cpu(%rip), %rdi
 	xorl	%ebp, %ebp
 	call	ap_main
-1:	cli
+3:	cli
 	hlt
-	jmp	1b
+	jmp	3b
 
 	.section .note.GNU-stack, "", @progbits

@@ -169,9 +169,8 @@ int acpi_init(struct acpi *acpi, const struct acpi_memory *memory, const void *r
 			  : rsdp_read(acpi, map_bytes(memory, hpa, RSDP_V1_SIZE), RSDP_V1_SIZE))
 			return 0;
 	}
-	log_warn("ACPI: no usable root table, so other CPUs and power-off are not known: enable "
-		 "ACPI "
-		 "in the firmware or update it");
+	log_warn("ACPI: no usable root table, so CPUs must be searched for, and power-off is not "
+		 "known: enable ACPI in the firmware or update it");
 	return -ENOENT;
 }
 

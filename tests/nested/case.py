@@ -59,7 +59,9 @@ class Guest:
 @dataclass
 class Case:
     """One boot. `status`: the permitted exit statuses. `raw` are modules beside those of the guests,
-    as (file, words). `repeat`: run it twice and compare COM1 byte for byte."""
+    as (file, words). `repeat`: run it twice and compare COM1 byte for byte. `medium`: '' is a CD with
+    GRUB, 'stick' the same image as a hard disk, 'usb' a disk with carousel.efi. `keys`: (line, what is
+    typed when it comes); `until`: a line that ends the run with status 0."""
 
     name: str
     guests: list[Guest] = field(default_factory=list)
@@ -69,6 +71,10 @@ class Case:
     ips: int = IPS_FAST
     memory: int = 256
     is_uefi: bool = False
+    medium: str = ""
+    conf: str = ""  # carousel.conf, in place of the one that the modules make
+    keys: list[tuple[str, bytes]] = field(default_factory=list)
+    until: str = ""
     carousel: str = DEBUG_ELF
     words: str = ""
     raw: list[tuple[str, str]] = field(default_factory=list)

@@ -7,9 +7,8 @@ import re
 
 import fixtures
 import typing_cases
+from boot_cases import NO_VMX, boot_cases
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, vcpu_times
-
-NO_VMX = r"(?i)this CPU has no VMX"
 
 
 def hello(**changes) -> Guest:
@@ -20,10 +19,7 @@ def hello(**changes) -> Guest:
 def no_vmx() -> list[Case]:
     cases = [Case(f"tcg-bios-{cpus}cpu-no-vmx", [], host="qemu", cpus=cpus, status=(2,),
                   raw=[(fixtures.foreign(), "vm=a kernel")], must=[NO_VMX], timeout=60)
-             for cpus in (1, 2, 4)]
-    cases.append(Case("tcg-uefi-2cpu-no-vmx", [], host="qemu", cpus=2, is_uefi=True, status=(2,),
-                      raw=[(fixtures.foreign(), "vm=a kernel")], must=[NO_VMX], timeout=120,
-                      needs=["/usr/lib/grub/x86_64-efi", "/usr/share/OVMF/OVMF_CODE_4M.fd"]))
+             for cpus in (2, 4)]
     # 'ryzen' answers the VMX capability MSRs, but its CPUID has no VMX: CPUID is what counts.
     cases.append(Case("bochs-ryzen-no-vmx", [], model="ryzen", status=(2,),
                       raw=[(fixtures.foreign(), "vm=a kernel")], must=[NO_VMX]))
@@ -492,4 +488,4 @@ def all_cases(_is_listing: bool = False) -> list[Case]:
         cases += stubs(cpus) + smp(cpus) + restarts(cpus)
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()
     cases += hot_paths()
-    return cases + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
+    return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx()

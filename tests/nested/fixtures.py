@@ -6,7 +6,7 @@ import hashlib
 import os
 import struct
 
-from carousel_lib.common import BUILD
+from carousel_lib.common import BUILD, CAROUSEL_ELF
 from carousel_lib.machines import BOCHS_SHARE
 
 from case import stub_path
@@ -115,6 +115,32 @@ def bios_with_feature_control(value: int):
         with open(os.path.join(log_dir, "bios.rom"), "wb") as file:
             file.write(rom.replace(before, after))
     return prepare
+
+
+def huge() -> str:
+    """240 MiB of nothing: more than a machine with 256 MiB has in one piece."""
+    os.makedirs(FOLDER, exist_ok=True)
+    path = os.path.join(FOLDER, "huge")
+    with open(path, "ab") as file:
+        file.truncate(240 << 20)
+    return path
+
+
+def carousel_elsewhere(address: int) -> str:
+    """The hypervisor's ELF file as if it had been linked at another address: for its loader only."""
+    try:
+        with open(CAROUSEL_ELF, "rb") as file:
+            elf = bytearray(file.read())
+    except OSError:
+        return _write("carousel-elsewhere.elf", b"")  # not built: the case says so
+    entry, phoff = struct.unpack_from("<QQ", elf, 24)
+    count, = struct.unpack_from("<H", elf, 56)
+    places = [phoff + 56 * index + 24 for index in range(count)]
+    shift = address - min(struct.unpack_from("<Q", elf, place)[0] for place in places)
+    struct.pack_into("<Q", elf, 24, entry + shift)
+    for place in places:
+        struct.pack_into("<Q", elf, place, struct.unpack_from("<Q", elf, place)[0] + shift)
+    return _write("carousel-elsewhere.elf", bytes(elf))
 
 
 BIOS_ROM_OPTION = "romimage: file=bios.rom"

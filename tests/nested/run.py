@@ -34,6 +34,7 @@ import keyboard  # noqa: E402
 from case import Case, instructions, problems  # noqa: E402
 from cases import all_cases  # noqa: E402
 from guest_cases import guest_cases  # noqa: E402
+from scripted import ScriptedRun  # noqa: E402
 
 JOBS = 2
 SUITES = {"nested": all_cases, "guests": guest_cases}
@@ -65,7 +66,7 @@ class Runner:
 
     def _boot(self, case: Case, log_dir: str, image_path: str) -> Result:
         options = Options(cpus=case.cpus, memory=case.memory, cpu_model=case.model, ips=case.ips,
-                          is_uefi=case.is_uefi, extra=case.host_options)
+                          is_uefi=case.is_uefi, is_disk=bool(case.medium), extra=case.host_options)
         machine = MACHINES[case.host](log_dir, options)
         watch = {guest.name: Watch(guest.expect, guest.fail_on, is_background="background" in guest.words)
                  for guest in case.guests}
@@ -76,7 +77,7 @@ class Runner:
                 raise Failure("stopped")
             self._machines.add(machine)
         try:
-            return Run(machine, watch, case.timeout).execute(image_path)
+            return self._run_of(case, machine, watch).execute(image_path)
         finally:
             with self._lock:
                 self._machines.discard(machine)
@@ -85,12 +86,20 @@ class Runner:
         result, found = keyboard.play(case, log_dir)
         return found + problems(case, result)
 
+    def _run_of(self, case: Case, machine: Machine, watch: dict[str, Watch]) -> Run:
+        if case.keys or case.until:
+            return ScriptedRun(machine, watch, case.timeout, case.keys, case.until)
+        return Run(machine, watch, case.timeout)
+
     def _build(self, case: Case, image_path: str) -> None:
         words = [f"end={MACHINES[case.host].end_word}"] + case.words.split()
-        if case.is_uefi:
+        if case.medium == "stick":
             image.build_general(image_path, case.carousel, words, case.boot_modules(), timeout=0)
+        elif case.conf:
+            image.build_usb(image_path, case.carousel, words, case.boot_modules(), conf=case.conf)
         else:
-            image.build_fast(image_path, case.carousel, words, case.boot_modules())
+            image.build(image_path, case.carousel, words, case.boot_modules(), case.is_uefi,
+                        case.medium == "usb")
 
     def _attempt(self, case: Case, log_dir: str) -> tuple[list[str], int]:
         """What is wrong, and the instructions that it took."""

@@ -449,6 +449,38 @@ static void test_efi_memmap(void **state)
 	free(info);
 }
 
+/* 'Memory Type Usage after ExitBootServices': of all types, known or not, five are RAM to use. */
+static void test_efi_memory_types(void **state)
+{
+	struct build b, data = {.len = 0};
+	static struct memmap map;
+	uint8_t *info;
+
+	(void)state;
+	put32(&data, 40);
+	put32(&data, 1);
+	/* A page of each type and a hole behind it. */
+	for (uint32_t type = 0; type < 20; type++) {
+		put64(&data, type);
+		put64(&data, (type + 1) * 0x2000ull);
+		put64(&data, 0);
+		put64(&data, 1);
+		put64(&data, 0xf);
+	}
+	begin(&b);
+	put_tag(&b, MB2_TAG_EFI_MMAP, data.bytes, data.len);
+	info = end(&b);
+	assert_int_equal(mb2_parse(&mb2, info, b.len), 0);
+	assert_int_equal(mb2_memmap(&mb2, &map), 0);
+	assert_int_equal(map.count, 5);
+	/* Loader code and data, boot services code and data, conventional. */
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(map.range[i].start, (i + 2) * 0x2000);
+	assert_int_equal(map.range[4].start, 8 * 0x2000);
+	assert_int_equal(memmap_total(&map), 5 * PAGE_SIZE);
+	free(info);
+}
+
 /* Random damage: whatever is accepted can be read to its end. */
 static void test_random_damage(void **state)
 {
@@ -512,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_memmap),
 		cmocka_unit_test(test_memmap_too_fragmented),
 		cmocka_unit_test(test_efi_memmap),
+		cmocka_unit_test(test_efi_memory_types),
 		cmocka_unit_test(test_random_damage),
 	};
 

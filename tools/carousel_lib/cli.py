@@ -1,4 +1,4 @@
-"""The command line of tools/carousel: run, iso, doctor, vmlinux."""
+"""The command line of tools/carousel: run, iso, usb, grub-entry, doctor, vmlinux."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from . import doctor, image, probe, vmlinux
+from . import doctor, grub_entry, image, probe, vmlinux
 from .common import (CAROUSEL_ELF, Failure, STATUS_OK, STATUS_SIGNAL, STATUS_USAGE, tail)
 from .keys import HELP
 from .logs import LogDir
@@ -114,9 +114,9 @@ def _seconds(text: str) -> float:
 
 
 def _add_words(parser: argparse.ArgumentParser) -> None:
-    """What `run` and `iso` have in common."""
+    """What `run` and the images have in common."""
     parser.add_argument("--cpus", type=_cpus, metavar="N", help="physical CPUs (run: of the "
-                        "emulated machine, default 1; iso: use at most N)")
+                        "emulated machine, default 1; otherwise: use at most N)")
     parser.add_argument("--option", action="append", default=[], metavar="WORDS",
                         help="words of the hypervisor's own command line, as \"slice_us=5000\"")
     parser.add_argument("--carousel", default=CAROUSEL_ELF, metavar="FILE",
@@ -172,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
                      help="what the exit status says (default: verdict)")
     run.add_argument("--firmware", choices=["bios", "uefi"], default="bios",
                      help="the machine's firmware (default: bios)")
+    run.add_argument("--loader", choices=["grub", "own"], default="grub",
+                     help="with --firmware uefi: what boots it, GRUB or carousel.efi (default: grub)")
     run.add_argument("--cpu-model", default="", metavar="MODEL",
                      help=f"the emulator's CPU model (Bochs: {BOCHS_MODEL})")
     run.add_argument("--ips", type=_positive, default=BOCHS_IPS, metavar="N",
@@ -185,10 +187,14 @@ def _parser() -> argparse.ArgumentParser:
                      "a while (always done at a terminal)")
     _add_words(run)
 
-    iso = commands.add_parser("iso", help="make an image for real machines (BIOS and UEFI)",
-                              epilog=EPILOG, formatter_class=raw, allow_abbrev=False)
-    iso.add_argument("-o", "--output", required=True, metavar="FILE", help="the image")
-    _add_words(iso)
+    for name, what in (("iso", "make an image for CDs and USB sticks: GRUB, by BIOS and by UEFI"),
+                       ("usb", "make a disk image for USB sticks: carousel.efi, by UEFI")):
+        command = commands.add_parser(name, help=what, epilog=EPILOG, formatter_class=raw,
+                                      allow_abbrev=False)
+        command.add_argument("-o", "--output", required=True, metavar="FILE", help="the image")
+        _add_words(command)
+    _add_words(commands.add_parser("grub-entry", help="print a menu entry for an installed GRUB",
+                                   epilog=EPILOG, formatter_class=raw, allow_abbrev=False))
 
     commands.add_parser("doctor", help="what this machine offers, why KVM is or is not used, and "
                         "how to mend it", allow_abbrev=False)
@@ -268,6 +274,8 @@ def command_run(arguments: argparse.Namespace) -> int:
                       "leave it out: the status then says whether all ended well")
     if arguments.console and arguments.console not in [vm.name for vm in vms]:
         raise Failure(f"--console {arguments.console}: there is no such VM", "name one of --vm")
+    if arguments.loader == "own" and arguments.firmware != "uefi":
+        raise Failure("--loader own is a UEFI program", "add --firmware uefi")
     host = choose_host(arguments.host)
     memory = (size_in_bytes(arguments.memory, "--memory") >> 20) if arguments.memory \
         else machine_memory(vms)
@@ -276,21 +284,19 @@ def command_run(arguments: argparse.Namespace) -> int:
                       "its images need", "leave it out: the default fits the VMs")
     options = Options(cpus=arguments.cpus or 1, memory=memory, cpu_model=arguments.cpu_model,
                       ips=arguments.ips, is_uefi=arguments.firmware == "uefi",
-                      extra=arguments.host_option)
+                      is_disk=arguments.loader == "own", extra=arguments.host_option)
     with LogDir(arguments.log_dir, arguments.keep_image) as logs:
         machine = MACHINES[host](logs.path, options)
         _unpack_kernels(vms, logs.path)
         words = [f"end={machine.end_word}"] + " ".join(arguments.option).split()
         modules = _boot_modules(vms)
-        if options.is_uefi:
-            image.build_general(logs.image, arguments.carousel, words, modules, timeout=0)
-        else:
-            image.build_fast(logs.image, arguments.carousel, words, modules)
+        image.build(logs.image, arguments.carousel, words, modules, options.is_uefi, options.is_disk)
         for vm in vms:
             if vm.unpack:
                 os.unlink(vm.kernel)
         watch = {vm.name: Watch(vm.expect, vm.fail_on, vm.is_background()) for vm in vms}
-        terminal = Terminal(has_input=True, skip_to=r"\[ *\d+\] " if options.is_uefi else "")
+        begin = r"carousel\.efi: " if options.is_disk else r"\[ *\d+\] " if options.is_uefi else ""
+        terminal = Terminal(has_input=True, skip_to=begin)
         run = Run(machine, watch, arguments.timeout, terminal,
                   arguments.progress or (sys.stderr.isatty() and not arguments.console),
                   arguments.console)
@@ -305,19 +311,34 @@ def command_run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def command_iso(arguments: argparse.Namespace) -> int:
+def _image_words(arguments: argparse.Namespace) -> list[str]:
+    return ([f"cpus={arguments.cpus}"] if arguments.cpus else []) + " ".join(arguments.option).split()
+
+
+def command_image(arguments: argparse.Namespace) -> int:
     vms = _check_vms(arguments)
     folder = os.path.dirname(os.path.abspath(arguments.output))
     if not os.path.isdir(folder):
         raise Failure(f"-o {arguments.output}: there is no folder {folder}", "make it first")
-    words = [f"cpus={arguments.cpus}"] if arguments.cpus else []
+    build = image.build_usb if arguments.command == "usb" else image.build_general
     with LogDir(None, False) as scratch:
         _unpack_kernels(vms, scratch.path)
-        image.build_general(os.path.abspath(arguments.output), arguments.carousel,
-                            words + " ".join(arguments.option).split(), _boot_modules(vms))
+        build(os.path.abspath(arguments.output), arguments.carousel, _image_words(arguments),
+              _boot_modules(vms))
         scratch.discard()
-    firmware = "BIOS and UEFI" if image.has_uefi() else "BIOS only: grub-efi-amd64-bin is missing"
+    firmware = "UEFI" if arguments.command == "usb" else "BIOS and UEFI" if image.has_uefi() else \
+        "BIOS only: grub-efi-amd64-bin is missing"
     print(f"{arguments.output}: boots by {firmware}")
+    return STATUS_OK
+
+
+def command_grub_entry(arguments: argparse.Namespace) -> int:
+    vms = _check_vms(arguments)
+    for vm in vms:
+        if vm.unpack:
+            raise Failure(f"--vm {vm.name}: --unpack makes no file that stays",
+                          "`tools/carousel vmlinux` does")
+    print(grub_entry.text(arguments.carousel, _image_words(arguments), _boot_modules(vms)), end="")
     return STATUS_OK
 
 
@@ -326,8 +347,10 @@ def main(argv: list[str]) -> int:
         arguments = _parser().parse_args(argv)
         if arguments.command == "run":
             return command_run(arguments)
-        if arguments.command == "iso":
-            return command_iso(arguments)
+        if arguments.command in ("iso", "usb"):
+            return command_image(arguments)
+        if arguments.command == "grub-entry":
+            return command_grub_entry(arguments)
         if arguments.command == "vmlinux":
             vmlinux.extract_file(arguments.bzimage, arguments.output)
             return STATUS_OK

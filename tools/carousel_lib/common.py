@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 
 # The exit statuses of tools/carousel.
 STATUS_OK = 0          # every VM ended well
@@ -16,6 +17,7 @@ STATUS_SIGNAL = 130    # ended by Ctrl-C or a signal
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(PROJECT, "build")
 CAROUSEL_ELF = os.path.join(BUILD, "carousel.elf")
+CAROUSEL_EFI = os.path.join(BUILD, "carousel.efi")
 
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
@@ -41,6 +43,15 @@ def tool(name: str, package: str) -> str:
     if not path:
         raise Failure(f"{name} is not installed", f"apt-get install {package}, or `make deps`")
     return path
+
+
+def run_tool(command: list[str], what: str) -> None:
+    """Runs a program that is silent when all is well."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        text = done.stdout.decode("utf-8", "replace").strip()
+        raise Failure(f"{what} failed (status {done.returncode})", "it said: " + text[-1500:])
 
 
 def tail(path: str, lines: int = 20) -> str:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from . import image, probe
-from .common import CAROUSEL_ELF, OVMF_BOCHS, OVMF_CODE, STATUS_OK, STATUS_USAGE
+from .common import CAROUSEL_EFI, CAROUSEL_ELF, OVMF_BOCHS, OVMF_CODE, STATUS_OK, STATUS_USAGE
 
 BOCHS_FILES = ("/usr/share/bochs/BIOS-bochs-latest", "/usr/share/bochs/VGABIOS-lgpl-latest")
 BOCHS_TERM = "/usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so"
@@ -84,9 +84,10 @@ def _images() -> bool:
                     "apt-get install grub-pc-bin")
     _say(image.has_uefi(), "GRUB for UEFI", "for `iso` and --firmware uefi",
          "apt-get install grub-efi-amd64-bin")
-    _say(bool(shutil.which("mformat")), "mtools", "for `iso` and --firmware uefi",
+    _say(bool(shutil.which("mformat")), "mtools", "for `iso`, `usb` and --firmware uefi",
          "apt-get install mtools")
     _say(os.path.isfile(CAROUSEL_ELF), "carousel.elf", "the hypervisor", "run `make`")
+    _say(os.path.isfile(CAROUSEL_EFI), "carousel.efi", "its UEFI loader, for `usb`", "run `make`")
     return is_good
 
 

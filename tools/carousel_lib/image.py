@@ -1,26 +1,18 @@
-"""Boot images: a fast one for emulators (a GRUB core with the commands inside) and a general one
-(grub-mkrescue: BIOS, UEFI where grub-efi-amd64-bin is installed, and a menu)."""
+"""Boot images: a fast one for emulators (a GRUB core with the commands inside), a general one
+(grub-mkrescue: BIOS and UEFI, and a menu), and a disk with an EFI system partition (carousel.efi)."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 
-from .common import Failure, tool
-from .words import Module, grub_line
+from . import gpt
+from .common import CAROUSEL_EFI, Failure, run_tool, tool
+from .words import Module, conf_line, grub_line
 
 GRUB_BIOS = "/usr/lib/grub/i386-pc"
 GRUB_UEFI = "/usr/lib/grub/x86_64-efi"
-
-
-def _run(command: list[str], what: str) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        text = done.stdout.decode("utf-8", "replace").strip()
-        raise Failure(f"{what} failed (status {done.returncode})", "it said: " + text[-1500:])
 
 
 def _put(source: str, target: str) -> None:
@@ -60,10 +52,10 @@ def build_fast(out: str, carousel: str, words: list[str], modules: list[Module])
         lines = _stage(root, carousel, words, modules)
         with open(config, "w", encoding="utf-8") as file:
             file.write("\n".join(["set root=cd"] + lines) + "\n")
-        _run([mkimage, "-O", "i386-pc-eltorito", "-o", os.path.join(root, "core.img"),
+        run_tool([mkimage, "-O", "i386-pc-eltorito", "-o", os.path.join(root, "core.img"),
               "-p", "/boot/grub", "-c", config, "biosdisk", "iso9660", "multiboot2", "boot"],
              "grub-mkimage")
-        _run([xorriso, "-as", "mkisofs", "-quiet", "-R", "-o", out, "-b", "core.img",
+        run_tool([xorriso, "-as", "mkisofs", "-quiet", "-R", "-o", out, "-b", "core.img",
               "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", root], "xorriso")
 
 
@@ -88,7 +80,42 @@ def build_general(out: str, carousel: str, words: list[str], modules: list[Modul
         os.makedirs(grub)
         with open(os.path.join(grub, "grub.cfg"), "w", encoding="utf-8") as file:
             file.write(general_config(lines, timeout))
-        _run([mkrescue, "-o", out, "--locales=", "--themes=", "--fonts=", root], "grub-mkrescue")
+        run_tool([mkrescue, "-o", out, "--locales=", "--themes=", "--fonts=", root], "grub-mkrescue")
+
+
+def conf_text(lines: list[str], timeout: int = 3) -> str:
+    """carousel.conf with one entry."""
+    return f"timeout {timeout}\nentry Carousel\n" + "".join("\t" + line + "\n" for line in lines)
+
+
+def build_usb(out: str, carousel: str, words: list[str], modules: list[Module], timeout: int = 3,
+              conf: str = "") -> None:
+    """A disk for UEFI machines: an EFI system partition with carousel.efi. `conf` in place of the
+    configuration that the modules make."""
+    if not os.path.isfile(CAROUSEL_EFI):
+        raise Failure(f"{CAROUSEL_EFI} is not there", "run `make` first")
+    files = [("EFI/BOOT/BOOTX64.EFI", CAROUSEL_EFI), ("carousel/carousel.elf", carousel)]
+    lines = [conf_line("multiboot2", "/carousel/carousel.elf", words)]
+    for number, module in enumerate(modules):
+        name = f"carousel/module{number:02}"
+        files.append((name, module.path))
+        lines.append(conf_line("module2", "/" + name, module.words))
+    with tempfile.TemporaryDirectory(prefix="carousel-", dir=os.path.dirname(out) or ".") as work:
+        config = os.path.join(work, "carousel.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(conf or conf_text(lines, timeout))
+        gpt.build(out, files + [("carousel/carousel.conf", config)])
+
+
+def build(out: str, carousel: str, words: list[str], modules: list[Module], is_uefi: bool,
+          is_disk: bool) -> None:
+    """For an emulator: whatever is quickest for its firmware, or a disk with carousel.efi."""
+    if is_disk:
+        build_usb(out, carousel, words, modules, timeout=0)
+    elif is_uefi:
+        build_general(out, carousel, words, modules, timeout=0)
+    else:
+        build_fast(out, carousel, words, modules)
 
 
 def has_uefi() -> bool:

@@ -28,9 +28,9 @@ vgaromimage: file={share}/VGABIOS-lgpl-latest
 cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_msrs}
 memory: guest={memory}, host={host_memory}
 clock: sync=none, time0=946684800, rtc_sync=0
-boot: cdrom
+boot: {boot}
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=cdrom, path=image.iso, status=inserted
+ata0-master: {medium}
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 magic_break: enabled=1
 log: bochs.log
@@ -51,6 +51,7 @@ class Options:
     cpu_model: str = ""
     ips: int = BOCHS_IPS
     is_uefi: bool = False
+    is_disk: bool = False  # the image is a hard disk's, not a CD's
     extra: list[str] = field(default_factory=list)
 
 
@@ -145,7 +146,10 @@ class Bochs(Machine):
             rom, memory = OVMF_BOCHS, max(memory, 512)
             if not os.path.exists(rom):
                 raise Failure("UEFI firmware for Bochs is not installed", "apt-get install ovmf")
+        medium = "type=disk, path=image.iso, mode=flat" if options.is_disk else \
+            "type=cdrom, path=image.iso, status=inserted"
         text = BOCHSRC.format(rom=rom, share=BOCHS_SHARE, model=options.cpu_model or BOCHS_MODEL,
+                              boot="disk" if options.is_disk else "cdrom", medium=medium,
                               cpus=options.cpus, ips=options.ips, memory=memory,
                               host_memory=min(memory, 2048), port=port,
                               ignore_msrs=int(options.is_uefi))
@@ -214,7 +218,9 @@ class Qemu(Machine):
         command = [tool("qemu-system-x86_64", "qemu-system-x86"), "-machine", "q35",
                    "-accel", self.accelerator, "-cpu", options.cpu_model or self.default_model,
                    "-smp", str(options.cpus), "-m", f"{options.memory}M", "-nodefaults",
-                   "-display", "none", "-vga", "std", "-no-reboot", "-cdrom", "image.iso",
+                   "-display", "none", "-vga", "std", "-no-reboot",
+                   "-drive", "file=image.iso,format=raw,if=ide,media=" +
+                   ("disk" if options.is_disk else "cdrom,readonly=on"),
                    "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
                    "-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"]
         if options.is_uefi:

@@ -78,15 +78,29 @@ def size_in_bytes(text: str, what: str) -> int:
     return int(text[:-1]) << unit if unit else int(text)
 
 
+def _check_plain(word: str) -> None:
+    if any(ord(char) < 0x20 or ord(char) == 0x7f for char in word):
+        raise Failure(f"{word!r} holds a control character", "command lines are plain text")
+
+
 def grub_quote(word: str) -> str:
     """One word as GRUB's parsers take it back unchanged."""
-    if any(ord(char) < 0x20 or ord(char) == 0x7f for char in word):
-        raise Failure(f"{word!r} holds a control character", "GRUB's command lines are plain text")
+    _check_plain(word)
     if re.fullmatch(r"[A-Za-z0-9_./:=,+@%-]+", word):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
 
 
+def _split(words: list[str]) -> list[str]:
+    return [part for word in words for part in word.split(" ") if part]
+
+
 def grub_line(command: str, path: str, words: list[str]) -> str:
-    split = [part for word in words for part in word.split(" ") if part]
-    return " ".join([command, path] + [grub_quote(word) for word in split])
+    return " ".join([command, path] + [grub_quote(word) for word in _split(words)])
+
+
+def conf_line(command: str, path: str, words: list[str]) -> str:
+    """The same for carousel.efi, which hands over what it reads."""
+    for word in words:
+        _check_plain(word)
+    return " ".join([command, path] + _split(words))
