@@ -21,7 +21,8 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 # Pure code: no privileged instruction, built for the host too and unit-tested there. sched/ and
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
-	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c boot/mb2.c vmx/caps.c) \
+	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c drivers/fbtext.c drivers/pci.c) \
+	$(wildcard boot/mb2.c vmx/caps.c) \
 	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -38,7 +39,7 @@ CFLAGS_HOST := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONF
 CFLAGS_TSAN := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
 	-fsanitize=thread -Wno-tsan -Itests/unit
 
-OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o)
+OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o) $(OUT)/gen/font.o
 
 .PHONY: all
 all: $(OUT)/carousel.elf stubs
@@ -54,6 +55,19 @@ $(OUT)/%.o: %.c
 	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
 
 $(OUT)/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
+
+# The framebuffer's font, from Debian's fonts-spleen (BSD-2-clause); drivers/font.h.
+FONT := /usr/share/consolefonts/spleen-8x16.psfu.gz
+GEN_FONT := $(BUILD)/gen/font.c
+
+$(GEN_FONT): tools/make-font $(wildcard $(FONT))
+	@mkdir -p $(@D)
+	tools/make-font $(FONT) > $@.new
+	mv $@.new $@
+
+$(OUT)/gen/font.o: $(GEN_FONT)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
 
@@ -74,11 +88,15 @@ include guest-stubs/stubs.mk
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(HOST)/%,$(wildcard tests/unit/test_*.c))
 FAKES      := $(wildcard tests/unit/fakes/*.c)
 
-$(HOST)/libpure.a: $(PURE:%.c=$(HOST)/%.o) $(FAKES:%.c=$(HOST)/%.o)
+$(HOST)/libpure.a: $(PURE:%.c=$(HOST)/%.o) $(FAKES:%.c=$(HOST)/%.o) $(HOST)/font.o
 	@rm -f $@
 	ar rcs $@ $^
 
 $(HOST)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_HOST) -c -o $@ $<
+
+$(HOST)/font.o: $(GEN_FONT)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_HOST) -c -o $@ $<
 

@@ -28,6 +28,11 @@ static bool parse_console(void *target, struct span value)
 	struct hv_options *options = target;
 	uint64_t port;
 
+	options->is_console_pci = span_is(value, "pci");
+	if (options->is_console_pci) {
+		options->console_port = 0;
+		return true;
+	}
 	for (uint32_t i = 0; i < ARRAY_SIZE(ports); i++) {
 		if (span_is(value, ports[i].name)) {
 			options->console_port = (uint16_t)ports[i].value;
@@ -59,7 +64,7 @@ const struct word_rule hv_word_rules[] = {
 	{.name = "console",
 	 .kind = WORD_PARSED,
 	 .parse = parse_console,
-	 .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, or none"},
+	 .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, pci, or none"},
 	{HV("loglevel", log_level), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO},
 			    {"debug", LOG_DEBUG}),

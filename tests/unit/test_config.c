@@ -437,6 +437,10 @@ static void test_hypervisor_words(void **state)
 
 	parse_lines("console=none", &line, 1);
 	assert_int_equal(config.options.console_port, 0);
+	assert_false(config.options.is_console_pci);
+	parse_lines("console=pci", &line, 1);
+	assert_true(config.options.is_console_pci);
+	assert_int_equal(config.options.console_port, 0);
 	parse_lines("console=0x2e8", &line, 1);
 	assert_int_equal(config.options.console_port, 0x2e8);
 }
