@@ -23,7 +23,7 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c drivers/fbtext.c drivers/pci.c) \
 	$(wildcard boot/mb2.c vmx/caps.c) \
-	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
+	$(wildcard cpu/lockdep.c cpu/symbols.c sched/*.c guest/*.c)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
@@ -40,15 +40,27 @@ CFLAGS_TSAN := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONF
 	-fsanitize=thread -Wno-tsan -Itests/unit
 
 OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o) $(OUT)/gen/font.o
+LINK := $(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--build-id=none -Wl,-z,noexecstack \
+	-Wl,-z,max-page-size=4096
 
 .PHONY: all
 all: $(OUT)/carousel.elf stubs
 
 # --- the hypervisor -------------------------------------------------------------------------------
 
-$(OUT)/carousel.elf: linker.ld $(OBJS)
-	$(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--build-id=none -Wl,-z,noexecstack \
-		-Wl,-z,max-page-size=4096 -o $@ $(OBJS) -lgcc
+# Twice: the second time with the names of the functions where the first link put them, and where they
+# must still be.
+$(OUT)/carousel.elf: linker.ld $(OBJS) $(OUT)/gen/symbols0.o tools/make-symbols
+	$(LINK) -o $(OUT)/gen/carousel0.elf $(OBJS) $(OUT)/gen/symbols0.o -lgcc
+	tools/make-symbols $(OUT)/gen/carousel0.elf > $(OUT)/gen/symbols.c
+	$(CC) $(CFLAGS_TARGET) -c -o $(OUT)/gen/symbols.o $(OUT)/gen/symbols.c
+	$(LINK) -o $@.new $(OBJS) $(OUT)/gen/symbols.o -lgcc
+	tools/make-symbols $@.new | cmp - $(OUT)/gen/symbols.c
+	mv $@.new $@
+
+$(OUT)/gen/symbols0.o: tools/make-symbols cpu/symbols.h
+	@mkdir -p $(@D)
+	tools/make-symbols | $(CC) $(CFLAGS_TARGET) -MF $(@:.o=.d) -MT $@ -x c -c -o $@ -
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)

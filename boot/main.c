@@ -60,8 +60,15 @@ void boot_end(uint8_t status, const char *why)
 	machine_end(how[boot.config.options.end], status);
 }
 
+/* With a screen the machine stays as it is, and the report readable; emulators end. */
 static void end_after_panic(void)
 {
+	uint8_t *how = &boot.config.options.end;
+
+	if (console_has_screen() && (*how == HV_END_POWEROFF || *how == HV_END_RESET)) {
+		*how = HV_END_HALT;
+		log_error("the machine halts here: note this screen down, then switch it off");
+	}
 	boot_end(3, "the hypervisor failed");
 }
 
