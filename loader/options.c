@@ -60,7 +60,7 @@ const struct word_rule hv_word_rules[] = {
 	{HV("halt_poll_ns_shrink", halt_poll_ns_shrink), .kind = WORD_NUMBER, .max = 1000,
 	 .takes = "a divisor, 0 (to zero at once) to 1000"},
 	{HV("cpus", cpus), .kind = WORD_NUMBER, .min = 1, .max = MAX_PCPUS,
-	 .takes = "how many CPUs to use at most, 1 to 64"},
+	 .takes = "how many CPUs to use at most, 1 to 512"},
 	{.name = "console",
 	 .kind = WORD_PARSED,
 	 .parse = parse_console,

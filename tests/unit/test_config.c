@@ -452,7 +452,7 @@ static void test_hypervisor_errors(void **state)
 	} bad[] = {
 		{"slice=5", "carousel: unknown word 'slice=5'", "known: slice_us="},
 		{"--", "unknown word '--'", "known: "},
-		{"cpus=0", "bad value in 'cpus=0'", "1 to 64"},
+		{"cpus=0", "bad value in 'cpus=0'", "1 to 512"},
 		{"cpus=2 cpus=2", "'cpus' is there twice", "keep one"},
 		{"console=com9", "'console=com9'", "com1"},
 		{"console=0x10000", "'console=0x10000'", "0x3f8"},
