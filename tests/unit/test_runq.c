@@ -142,11 +142,10 @@ static void test_least_loaded(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)
-cmocka_unit_test(test_affinity_beyond_64_pcpus),
 
-	/* 'struct cpumask': a pCPU beyond the first word counts like any other, and no other does
-	   for it. */
-	static void test_affinity_beyond_64_pcpus(void **state)
+/* 'struct cpumask': a pCPU beyond the first word counts like any other, and no other does
+   for it. */
+static void test_affinity_beyond_64_pcpus(void **state)
 {
 	static struct runq rqs[MAX_PCPUS];
 	static const uint32_t cpus[] = {0, 63, 64, 65, 127, 128, MAX_PCPUS - 1};
@@ -182,6 +181,7 @@ int main(void)
 		TEST(test_round_robin),
 		TEST(test_only_who_may_can_be_queued),
 		TEST(test_least_loaded),
+		TEST(test_affinity_beyond_64_pcpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
