@@ -23,7 +23,7 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c drivers/fbtext.c drivers/pci.c) \
 	$(wildcard boot/mb2.c vmx/caps.c) \
-	$(wildcard cpu/lockdep.c cpu/symbols.c sched/*.c guest/*.c)
+	$(wildcard cpu/lockdep.c cpu/symbols.c cpu/topology.c sched/*.c guest/*.c)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)

@@ -56,7 +56,8 @@ class Guest:
 @dataclass
 class Case:
     """One boot. `status`: the permitted exit statuses. `raw` are modules beside those of the guests,
-    as (file, words). `repeat`: run it twice and compare COM1 byte for byte."""
+    as (file, words). `repeat`: run it twice and compare COM1 byte for byte. `screens`: QEMU's
+    screenshots and what must stand on each; `monitor` makes them, at Carousel's last line."""
 
     name: str
     guests: list[Guest] = field(default_factory=list)
@@ -66,6 +67,9 @@ class Case:
     ips: int = IPS_FAST
     memory: int = 256
     is_uefi: bool = False
+    is_pci_serial: bool = False
+    screens: dict[str, list[str]] = field(default_factory=dict)
+    monitor: list[str] = field(default_factory=list)
     carousel: str = DEBUG_ELF
     words: str = ""
     raw: list[tuple[str, str]] = field(default_factory=list)
