@@ -6,6 +6,11 @@
 
 #include "lib/multiboot2.h"
 
+/* The screen that is asked for: 128 x 48 characters, which firmware has as a rule. */
+#define MB2_HEADER_FB_WIDTH  1024
+#define MB2_HEADER_FB_HEIGHT 768
+#define MB2_HEADER_FB_DEPTH  32
+
 #ifndef __ASSEMBLER__
 
 #include "lib/types.h"

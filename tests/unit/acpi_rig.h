@@ -91,12 +91,14 @@ static inline int init_with(const uint64_t *tables, uint32_t n)
 	return acpi_init(&acpi, &physical, NULL, 0);
 }
 
+#define MADT_MAX 20000u
+
 static inline int madt_with(const uint8_t *entries, uint32_t len)
 {
 	static const uint64_t tables[] = {0x20000};
-	uint8_t body[8 + 4096] = {0, 0, 0xe0, 0xfe, 1, 0, 0, 0};
+	uint8_t body[8 + MADT_MAX] = {0, 0, 0xe0, 0xfe, 1, 0, 0, 0};
 
-	assert_true(len <= 4096);
+	assert_true(len <= MADT_MAX);
 	memcpy(body + 8, entries, len);
 	put_table(0x20000, "APIC", body, 8 + len);
 	assert_int_equal(init_with(tables, 1), 0);
