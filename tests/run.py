@@ -64,7 +64,7 @@ def part_build(_only: str) -> list[Outcome]:
         outcomes.append(command("build", name, "make", "-j2", "--no-print-directory", *words))
         show(outcomes[-1])
     fetched = command("build", "Linux for the guests", "tools/demo-linux", "build/demo")
-    if fetched.state == FAILED:
+    if fetched.state == FAILED and "Traceback" not in fetched.text:
         # No network, no kernel: the cases that need it are skipped, each with its reason.
         fetched.state, fetched.text = SKIPPED, fetched.text.split("\n", 1)[-1].strip()
     show(fetched)

@@ -70,7 +70,7 @@ static struct outcome run(const uint8_t *code, uint64_t size, bool is_x2apic)
 	}
 	v = to_vmx(vm->vcpu[0]);
 	if (!gmem_write(&vm->gmem, GPA(CODE), code, size) &&
-	    !gmem_write(&vm->gmem, GPA(SELF_VECTOR * 4), vector, sizeof(vector)) &&
+	    !gmem_write(&vm->gmem, GPA(4ull * SELF_VECTOR), vector, sizeof(vector)) &&
 	    !gmem_write(&vm->gmem, GPA(CODE + HANDLER), &hlt, sizeof(hlt))) {
 		vcpu_arch_set_start(&v->vcpu, &start);
 		vmx_vmcs_load(v);
