@@ -184,13 +184,13 @@ static void report_topology(void)
 {
 	static uint32_t apic_ids[MAX_PCPUS];
 	uint32_t count = percpu_count();
-	struct topology topology;
+	struct cpu_topology topology;
 	char text[256];
 
 	for (uint32_t i = 0; i < count; i++)
 		apic_ids[i] = percpu_get(i)->apic_id;
-	topology_read(&topology);
-	topology_describe(&topology, apic_ids, count, text, sizeof(text));
+	cpu_topology_read(&topology);
+	cpu_topology_describe(&topology, apic_ids, count, text, sizeof(text));
 	log_info("topology: %s", text);
 }
 

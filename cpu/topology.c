@@ -20,11 +20,11 @@ static uint8_t bits_for(uint32_t count)
 }
 
 /* 'Extended Topology Enumeration': each level tells by how much to shift for the next one. */
-static bool read_extended(struct topology *topology, uint32_t leaf)
+static bool read_extended(struct cpu_topology *topology, uint32_t leaf)
 {
 	bool is_there = false;
 
-	*topology = (struct topology){0};
+	*topology = (struct cpu_topology){0};
 	for (uint32_t level = 0; level < LEVELS_MAX; level++) {
 		struct cpuid_regs r = cpuid(leaf, level);
 		uint32_t type = r.ecx >> 8 & 0xff;
@@ -39,7 +39,7 @@ static bool read_extended(struct topology *topology, uint32_t leaf)
 	return is_there && topology->core_shift <= topology->package_shift;
 }
 
-static void read_legacy(struct topology *topology, uint32_t max_leaf)
+static void read_legacy(struct cpu_topology *topology, uint32_t max_leaf)
 {
 	struct cpuid_regs r = cpuid(1, 0);
 	uint32_t logical = r.edx & CPUID_1_EDX_HTT ? r.ebx >> 16 & 0xff : 1;
@@ -49,7 +49,7 @@ static void read_legacy(struct topology *topology, uint32_t max_leaf)
 	topology->core_shift = (uint8_t)(topology->package_shift - core_bits);
 }
 
-void topology_read(struct topology *topology)
+void cpu_topology_read(struct cpu_topology *topology)
 {
 	uint32_t max_leaf = cpuid(0, 0).eax;
 
@@ -83,8 +83,8 @@ static const char *plural(uint32_t count)
 	return count == 1 ? "" : "s";
 }
 
-void topology_describe(const struct topology *topology, const uint32_t *apic_ids, uint32_t count,
-		       char *buf, size_t size)
+void cpu_topology_describe(const struct cpu_topology *topology, const uint32_t *apic_ids,
+			   uint32_t count, char *buf, size_t size)
 {
 	uint32_t packages = count_groups(apic_ids, count, topology->package_shift);
 	uint32_t cores = count_groups(apic_ids, count, topology->core_shift);

@@ -175,7 +175,8 @@ static void test_limit(void **state)
 		assert_true(vm->is_resetting);
 		/* As when its vCPUs have stopped. */
 		for (unsigned k = 0; k < 2; k++)
-			sched_entity_init(&vm->vcpu[k]->se, vcpu_arch_sched_ops(), 1, 1000, 0);
+			sched_entity_init(&vm->vcpu[k]->se, vcpu_arch_sched_ops(), &CPUMASK(1),
+					  1000, 0);
 		vm_begin_restart(vm);
 		run_restart();
 	}

@@ -9,12 +9,12 @@
 #include "cpu/topology.h"
 #include "fakes/insn.h"
 
-static struct topology read_with(const struct fake_cpuid *table, size_t count)
+static struct cpu_topology read_with(const struct fake_cpuid *table, size_t count)
 {
-	struct topology t;
+	struct cpu_topology t;
 
 	fake_cpuid_set(table, count);
-	topology_read(&t);
+	cpu_topology_read(&t);
 	fake_cpuid_set(NULL, 0);
 	return t;
 }
@@ -28,7 +28,7 @@ static void test_leaf_b(void **state)
 		{0xb, 1, {.eax = 4, .ebx = 16, .ecx = 0x201}},
 		{0xb, 2, {.ecx = 2}},
 	};
-	struct topology t = read_with(table, ARRAY_SIZE(table));
+	struct cpu_topology t = read_with(table, ARRAY_SIZE(table));
 
 	(void)state;
 	assert_int_equal(t.core_shift, 1);
@@ -47,7 +47,7 @@ static void test_leaf_1f_comes_first(void **state)
 		{0x1f, 2, {.eax = 6, .ebx = 32, .ecx = 0x502}},
 		{0x1f, 3, {.ecx = 3}},
 	};
-	struct topology t = read_with(table, ARRAY_SIZE(table));
+	struct cpu_topology t = read_with(table, ARRAY_SIZE(table));
 
 	(void)state;
 	assert_int_equal(t.core_shift, 1);
@@ -70,7 +70,7 @@ static void test_legacy(void **state)
 		{1, 0, {.ebx = 0x00020800, .edx = 1u << 28}},
 		{4, 0, {.eax = 7u << 26}},
 	};
-	struct topology t = read_with(none, ARRAY_SIZE(none));
+	struct cpu_topology t = read_with(none, ARRAY_SIZE(none));
 
 	(void)state;
 	assert_true(t.core_shift == 0 && t.package_shift == 0);
@@ -83,19 +83,19 @@ static void test_legacy(void **state)
 static void test_describe(void **state)
 {
 	static const uint32_t one[] = {0}, four[] = {0, 1, 2, 3}, two[] = {0, 16, 1, 17, 2, 300};
-	const struct topology t = {.core_shift = 1, .package_shift = 4}, flat = {0};
+	const struct cpu_topology t = {.core_shift = 1, .package_shift = 4}, flat = {0};
 	char buf[80], small[50];
 
 	(void)state;
-	topology_describe(&t, one, 1, buf, sizeof(buf));
+	cpu_topology_describe(&t, one, 1, buf, sizeof(buf));
 	assert_string_equal(buf, "1 package, 1 core, 1 thread");
-	topology_describe(&t, four, 4, buf, sizeof(buf));
+	cpu_topology_describe(&t, four, 4, buf, sizeof(buf));
 	assert_string_equal(buf, "1 package, 2 cores, 4 threads; second threads: pCPU 1 3");
-	topology_describe(&flat, four, 4, buf, sizeof(buf));
+	cpu_topology_describe(&flat, four, 4, buf, sizeof(buf));
 	assert_string_equal(buf, "4 packages, 4 cores, 4 threads");
-	topology_describe(&t, two, 6, buf, sizeof(buf));
+	cpu_topology_describe(&t, two, 6, buf, sizeof(buf));
 	assert_string_equal(buf, "3 packages, 4 cores, 6 threads; second threads: pCPU 2 3");
-	topology_describe(&t, four, 4, small, sizeof(small));
+	cpu_topology_describe(&t, four, 4, small, sizeof(small));
 	assert_string_equal(small, "1 package, 2 cores, 4 threads; second threads:...");
 }
 
