@@ -21,8 +21,9 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 # Pure code: no privileged instruction, built for the host too and unit-tested there. sched/ and
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
-	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c boot/mb2.c vmx/caps.c) \
-	$(wildcard cpu/lockdep.c sched/*.c guest/*.c)
+	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c drivers/fbtext.c drivers/pci.c) \
+	$(wildcard boot/mb2.c vmx/caps.c) \
+	$(wildcard cpu/lockdep.c cpu/symbols.c cpu/topology.c sched/*.c guest/*.c)
 
 # carousel.efi, the UEFI loader, and what of it is pure.
 EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) lib/parse.c lib/printf.c lib/string.c
@@ -44,22 +45,47 @@ CFLAGS_HOST := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONF
 CFLAGS_TSAN := $(COMMON) -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
 	-fsanitize=thread -Wno-tsan -Itests/unit -DGNU_EFI_USE_MS_ABI
 
-OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o)
+OBJS := $(SOURCES:%.c=$(OUT)/%.o) $(ASM:%.S=$(OUT)/%.S.o) $(OUT)/gen/font.o
+LINK := $(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--build-id=none -Wl,-z,noexecstack \
+	-Wl,-z,max-page-size=4096
 
 .PHONY: all
 all: $(OUT)/carousel.elf $(BUILD)/carousel.efi stubs
 
 # --- the hypervisor -------------------------------------------------------------------------------
 
-$(OUT)/carousel.elf: linker.ld $(OBJS)
-	$(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld -Wl,--build-id=none -Wl,-z,noexecstack \
-		-Wl,-z,max-page-size=4096 -o $@ $(OBJS) -lgcc
+# Twice: the second time with the names of the functions where the first link put them, and where they
+# must still be.
+$(OUT)/carousel.elf: linker.ld $(OBJS) $(OUT)/gen/symbols0.o tools/make-symbols
+	$(LINK) -o $(OUT)/gen/carousel0.elf $(OBJS) $(OUT)/gen/symbols0.o -lgcc
+	tools/make-symbols $(OUT)/gen/carousel0.elf > $(OUT)/gen/symbols.c
+	$(CC) $(CFLAGS_TARGET) -c -o $(OUT)/gen/symbols.o $(OUT)/gen/symbols.c
+	$(LINK) -o $@.new $(OBJS) $(OUT)/gen/symbols.o -lgcc
+	tools/make-symbols $@.new | cmp - $(OUT)/gen/symbols.c
+	mv $@.new $@
+
+$(OUT)/gen/symbols0.o: tools/make-symbols cpu/symbols.h
+	@mkdir -p $(@D)
+	tools/make-symbols | $(CC) $(CFLAGS_TARGET) -MF $(@:.o=.d) -MT $@ -x c -c -o $@ -
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
 
 $(OUT)/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
+
+# The framebuffer's font, from Debian's fonts-spleen (BSD-2-clause); drivers/font.h.
+FONT := /usr/share/consolefonts/spleen-8x16.psfu.gz
+GEN_FONT := $(BUILD)/gen/font.c
+
+$(GEN_FONT): tools/make-font $(wildcard $(FONT))
+	@mkdir -p $(@D)
+	tools/make-font $(FONT) > $@.new
+	mv $@.new $@
+
+$(OUT)/gen/font.o: $(GEN_FONT)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_TARGET) -c -o $@ $<
 
@@ -108,11 +134,15 @@ include guest-stubs/stubs.mk
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(HOST)/%,$(wildcard tests/unit/test_*.c))
 FAKES      := $(wildcard tests/unit/fakes/*.c)
 
-$(HOST)/libpure.a: $(PURE:%.c=$(HOST)/%.o) $(FAKES:%.c=$(HOST)/%.o)
+$(HOST)/libpure.a: $(PURE:%.c=$(HOST)/%.o) $(FAKES:%.c=$(HOST)/%.o) $(HOST)/font.o
 	@rm -f $@
 	ar rcs $@ $^
 
 $(HOST)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_HOST) -c -o $@ $<
+
+$(HOST)/font.o: $(GEN_FONT)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_HOST) -c -o $@ $<
 

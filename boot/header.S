@@ -32,6 +32,10 @@ request:
 request_end:
 
 	.balign	8
+	.short	MB2_HEADER_TAG_FRAMEBUFFER, MB2_HEADER_TAG_OPTIONAL
+	.long	20, MB2_HEADER_FB_WIDTH, MB2_HEADER_FB_HEIGHT, MB2_HEADER_FB_DEPTH
+
+	.balign	8
 	.short	MB2_HEADER_TAG_MODULE_ALIGN, 0
 	.long	8
 

@@ -1,5 +1,6 @@
 /* The boot, in its order: from Multiboot2's entry to every pCPU in our hands. */
 #include "boot/boot.h"
+#include "boot/console.h"
 #include "boot/firmware.h"
 #include "boot/memory.h"
 #include "boot/smp.h"
@@ -13,7 +14,6 @@
 #include "drivers/reset.h"
 #include "drivers/tsc_calibrate.h"
 #include "drivers/uart16550.h"
-#include "drivers/vgatext.h"
 #include "guest/vm.h"
 #include "lib/log.h"
 #include "lib/printf.h"
@@ -23,9 +23,6 @@
 #include "mm/page.h"
 #include "mm/space.h"
 #include "sched/sched.h"
-
-#define VGA_COLUMNS 80u
-#define VGA_ROWS    25u
 
 extern uint8_t boot_stack_top[];               /* header.S */
 void boot_main(uint32_t magic, uint32_t info); /* called by header.S */
@@ -63,8 +60,15 @@ void boot_end(uint8_t status, const char *why)
 	machine_end(how[boot.config.options.end], status);
 }
 
+/* With a screen the machine stays as it is, and the report readable; emulators end. */
 static void end_after_panic(void)
 {
+	uint8_t *how = &boot.config.options.end;
+
+	if (console_has_screen() && (*how == HV_END_POWEROFF || *how == HV_END_RESET)) {
+		*how = HV_END_HALT;
+		log_error("the machine halts here: note this screen down, then switch it off");
+	}
 	boot_end(3, "the hypervisor failed");
 }
 
@@ -103,33 +107,8 @@ static bool read_boot_information(uint32_t magic, uint32_t info)
 	return is_good;
 }
 
-/* Text mode, when the boot loader says so or, under BIOS, says nothing. */
-static void init_vga(void)
-{
-	const struct mb2_framebuffer *fb = &boot.mb2.framebuffer;
-
-	if (!boot.mb2.has_framebuffer && !boot.mb2.efi_mmap.data)
-		log_add_sink(vgatext_init(VGA_COLUMNS, VGA_ROWS));
-	else if (boot.mb2.has_framebuffer && fb->type == MB2_FB_EGA_TEXT &&
-		 fb->address == VGATEXT_BASE && fb->width - 1 < VGATEXT_COLUMNS_MAX &&
-		 fb->height - 1 < VGATEXT_ROWS_MAX)
-		log_add_sink(vgatext_init(fb->width, fb->height));
-}
-
-static void init_console(void)
-{
-	const struct hv_options *options = &boot.config.options;
-
-	log_set_level((enum log_level)options->log_level);
-	init_vga();
-	if (!host_uart_init(options->console_port))
-		log_add_sink(host_uart_sink());
-	else if (options->console_port)
-		log_warn("no serial port answers at %#x (console=)", options->console_port);
-}
-
 /* From the boot loader's tables to ours. Firmware's are read first: they are not mapped afterwards.
- * The screen must be mapped before the next line of the log. */
+ * The console must be mapped before the next line of the log. */
 static hpa_t init_memory(void)
 {
 	uint64_t apic = apic_mmio_base();
@@ -140,8 +119,7 @@ static hpa_t init_memory(void)
 	firmware_read_acpi(&boot);
 	if (!memory_take_low_page(&boot, &trampoline))
 		log_warn("no free page below 640 KiB: other CPUs cannot be started");
-	if (memory_init(&boot) || space_map_device(HPA(VGATEXT_BASE), VGATEXT_SIZE) ||
-	    (apic && space_map_device(HPA(apic), PAGE_SIZE)))
+	if (memory_init(&boot) || console_map() || (apic && space_map_device(HPA(apic), PAGE_SIZE)))
 		boot_end(2, "memory cannot be set up");
 	machine_end_init(boot.has_fadt ? &boot.fadt : NULL);
 	log_info("memory: %llu MiB, %llu MiB free",
@@ -153,7 +131,7 @@ static hpa_t init_memory(void)
 /* The console's interrupt, to this pCPU; without it the console waits for its UART. */
 static void init_uart_interrupt(void)
 {
-	int irq = host_uart_isa_irq(boot.config.options.console_port);
+	int irq = console_isa_irq();
 
 	if (irq < 0 || !boot.has_madt || host_ioapic_init(&boot.madt) ||
 	    host_ioapic_route_isa((uint8_t)irq, VECTOR_UART, this_cpu()->apic_id))
@@ -188,7 +166,7 @@ void boot_main(uint32_t magic, uint32_t info)
 	log_set_prefix(log_prefix);
 	panic_set_end(end_after_panic);
 	is_good = read_boot_information(magic, info);
-	init_console();
+	console_init(&boot);
 	if (!is_good)
 		boot_end(2, "the boot loader's information cannot be used");
 	log_info("Carousel, started by %s",

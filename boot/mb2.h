@@ -16,6 +16,11 @@
 #define MB2_HEADER_TAG_MODULE_ALIGN        6
 #define MB2_HEADER_TAG_OPTIONAL            1 /* flags: the loader may ignore this tag */
 
+/* The screen that is asked for: 128 x 48 characters, which firmware has as a rule. */
+#define MB2_HEADER_FB_WIDTH  1024
+#define MB2_HEADER_FB_HEIGHT 768
+#define MB2_HEADER_FB_DEPTH  32
+
 /* 'Machine state': what EAX holds at the entry point. */
 #define MB2_BOOTLOADER_MAGIC 0x36d76289
 

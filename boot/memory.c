@@ -58,22 +58,35 @@ bool memory_take_low_page(struct boot *boot, hpa_t *page)
 	       !memmap_remove(&boot->free, page->v, PAGE_SIZE);
 }
 
-/* Gives the allocator what is free in [start, end). */
-static void add_free(const struct memmap *free, uint64_t start, uint64_t end)
+/* Gives the allocator what is free below boot/header.S' reach, with the bytes for its pages at
+ * `state`. */
+static void add_low(const struct memmap *free, uint64_t state, uint64_t end)
+{
+	page_init(HPA(0), HPA(end), hpa_to_ptr(HPA(state)));
+	for (uint32_t i = 0; i < free->count && free->range[i].start < end; i++)
+		page_add_range(HPA(free->range[i].start), HPA(MIN(free->range[i].end, end)));
+}
+
+/* Above, each range holds the bytes for its own pages, 1 in 4096: in its last pages, which are a
+ * whole GiB's less often than its first. One page alone is not worth it. */
+static void add_high(const struct memmap *free)
 {
 	for (uint32_t i = 0; i < free->count; i++) {
-		uint64_t from = MAX(free->range[i].start, start);
-		uint64_t to = MIN(free->range[i].end, end);
+		uint64_t start = MAX(free->range[i].start, BOOT_MAP_END), end = free->range[i].end;
+		uint64_t bytes;
 
-		if (from < to)
-			page_add_range(HPA(from), HPA(to));
+		if (start + PAGE_SIZE >= end)
+			continue;
+		bytes = ALIGN_UP(page_state_bytes(HPA(start), HPA(end)), (uint64_t)PAGE_SIZE);
+		page_add_arena(HPA(start), HPA(end - bytes), hpa_to_ptr(HPA(end - bytes)));
+		page_add_range(HPA(start), HPA(end - bytes));
 	}
 }
 
 int memory_init(struct boot *boot)
 {
 	struct memmap *free = &boot->free;
-	uint64_t end = free->count ? free->range[free->count - 1].end : 0;
+	uint64_t end = free->count ? MIN(free->range[free->count - 1].end, BOOT_MAP_END) : 0;
 	uint64_t state_bytes = ALIGN_UP(page_state_bytes(HPA(0), HPA(end)), (uint64_t)PAGE_SIZE);
 	uint64_t state;
 	int err;
@@ -87,14 +100,13 @@ int memory_init(struct boot *boot)
 	err = memmap_remove(free, state, state_bytes);
 	if (err)
 		return err;
-	page_init(HPA(0), HPA(end), hpa_to_ptr(HPA(state)));
-	/* What lies above the boot tables' reach cannot be touched before the switch. */
-	add_free(free, 0, BOOT_MAP_END);
+	add_low(free, state, end);
 	err = space_init(&boot->ram);
 	if (err) {
 		log_error("the address space cannot be built (error %d)", err);
 		return err;
 	}
-	add_free(free, BOOT_MAP_END, end);
+	/* Out of reach before the switch. */
+	add_high(free);
 	return 0;
 }

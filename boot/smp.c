@@ -6,6 +6,7 @@
 #include "cpu/init.h"
 #include "cpu/insn.h"
 #include "cpu/panic.h"
+#include "cpu/topology.h"
 #include "cpu/trap.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -178,6 +179,21 @@ static void start_unknown(uint32_t max, uint8_t page)
 	__atomic_store_n(&ap_may_wait, false, __ATOMIC_RELEASE);
 }
 
+/* Two threads of a core share it: whoever pins vCPUs wants to know. */
+static void report_topology(void)
+{
+	static uint32_t apic_ids[MAX_PCPUS];
+	uint32_t count = percpu_count();
+	struct topology topology;
+	char text[256];
+
+	for (uint32_t i = 0; i < count; i++)
+		apic_ids[i] = percpu_get(i)->apic_id;
+	topology_read(&topology);
+	topology_describe(&topology, apic_ids, count, text, sizeof(text));
+	log_info("topology: %s", text);
+}
+
 void smp_start(const struct boot *boot, hpa_t trampoline)
 {
 	uint32_t max = boot->config.options.cpus ? boot->config.options.cpus : MAX_PCPUS;
@@ -192,8 +208,9 @@ void smp_start(const struct boot *boot, hpa_t trampoline)
 	       (size_t)(trampoline_end - trampoline_start));
 	if (!boot->has_madt) {
 		start_unknown(max, page);
-		return;
+	} else {
+		send_inits(&boot->madt);
+		start_all(&boot->madt, max, page);
 	}
-	send_inits(&boot->madt);
-	start_all(&boot->madt, max, page);
+	report_topology();
 }

@@ -2,10 +2,11 @@
  * a return address, which is one that points into the text right behind a call. */
 #include "cpu/backtrace.h"
 #include "cpu/init.h"
+#include "cpu/symbols.h"
 #include "cpu/trap.h"
 #include "lib/log.h"
 
-#define ENTRIES_MAX 24
+#define ENTRIES_MAX 16
 
 extern const uint8_t text_start[], text_end[]; /* linker.ld */
 
@@ -15,9 +16,21 @@ static bool is_text(uint64_t address)
 	       address < (uint64_t)(uintptr_t)text_end;
 }
 
-static void print_entry(uint64_t address)
+/* `inside`: an address in the function. A return address may be the first byte of the next one. */
+static void print_entry(const char *how, uint64_t address, uint64_t inside)
 {
-	log_error("  from %#llx", (unsigned long long)address);
+	const struct symbol *symbol = is_text(inside) ? symbol_find(&symbol_table, inside) : NULL;
+
+	if (symbol)
+		log_error("  %s %#llx %s+%#llx", how, (unsigned long long)address, symbol->name,
+			  (unsigned long long)(address - symbol->address));
+	else
+		log_error("  %s %#llx", how, (unsigned long long)address);
+}
+
+static void print_return(uint64_t address)
+{
+	print_entry("from", address, address - 1);
 }
 
 #ifdef CONFIG_DEBUG
@@ -32,7 +45,7 @@ static void walk(uint64_t rsp, uint64_t rbp, uint64_t top)
 		/* Each frame lies above the one it called. */
 		if (rbp < low || rbp > top - 16 || rbp % 8 || !is_text(link[1]))
 			return;
-		print_entry(link[1]);
+		print_return(link[1]);
 		low = rbp + 16;
 		rbp = link[0];
 	}
@@ -62,7 +75,7 @@ static void walk(uint64_t rsp, uint64_t rbp __unused, uint64_t top)
 
 	for (; (uint64_t)(uintptr_t)word < top && n < ENTRIES_MAX; word++) {
 		if (is_behind_call(*word)) {
-			print_entry(*word);
+			print_return(*word);
 			n++;
 		}
 	}
@@ -76,6 +89,8 @@ void backtrace_print(const struct trap_frame *frame)
 	uint64_t rbp = frame ? frame->rbp : rsp;
 	uint64_t bottom, top;
 
+	if (frame)
+		print_entry("at", frame->rip, frame->rip);
 	if (!percpu_find_stack(rsp, &bottom, &top)) {
 		log_error("  rsp %#llx is on no stack of this pCPU", (unsigned long long)rsp);
 		return;

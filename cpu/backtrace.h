@@ -4,8 +4,9 @@
 
 struct trap_frame;
 
-/* Logs the return addresses on this pCPU's stack, newest first: from `frame`, or from the caller
- * when that is NULL. `addr2line -e carousel.elf` turns them into lines. */
+/* Logs the return addresses on this pCPU's stack, newest first, with the names of their functions:
+ * from `frame`, or from the caller when that is NULL. `addr2line -e carousel.elf` turns them into
+ * lines. */
 void backtrace_print(const struct trap_frame *frame);
 
 #endif

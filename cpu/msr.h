@@ -20,6 +20,7 @@
 #define MSR_IA32_SYSENTER_EIP      0x176u
 #define MSR_IA32_MCG_CAP           0x179u
 #define MSR_IA32_MCG_STATUS        0x17au
+#define MSR_IA32_MCG_CTL           0x17bu
 #define MSR_IA32_MISC_ENABLE       0x1a0u
 #define MSR_IA32_DEBUGCTL          0x1d9u
 #define MSR_IA32_PAT               0x277u

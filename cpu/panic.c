@@ -69,17 +69,23 @@ static void stop_others(void)
 
 static void print_registers(const struct trap_frame *f)
 {
-	typedef unsigned long long ull;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} reg[] = {
+		{"rip", f->rip}, {"rsp", f->rsp}, {"rflags", f->rflags}, {"rax", f->rax},
+		{"rbx", f->rbx}, {"rcx", f->rcx}, {"rdx", f->rdx},       {"rsi", f->rsi},
+		{"rdi", f->rdi}, {"rbp", f->rbp}, {"r8", f->r8},         {"r9", f->r9},
+		{"r10", f->r10}, {"r11", f->r11}, {"r12", f->r12},       {"r13", f->r13},
+		{"r14", f->r14}, {"r15", f->r15},
+	};
 
-	log_error("rip %016llx  cs %04llx  rflags %08llx  ss %04llx  rsp %016llx", (ull)f->rip,
-		  (ull)f->cs, (ull)f->rflags, (ull)f->ss, (ull)f->rsp);
-	log_error("rax %016llx  rbx %016llx  rcx %016llx  rdx %016llx", (ull)f->rax, (ull)f->rbx,
-		  (ull)f->rcx, (ull)f->rdx);
-	log_error("rsi %016llx  rdi %016llx  rbp %016llx", (ull)f->rsi, (ull)f->rdi, (ull)f->rbp);
-	log_error("r8  %016llx  r9  %016llx  r10 %016llx  r11 %016llx", (ull)f->r8, (ull)f->r9,
-		  (ull)f->r10, (ull)f->r11);
-	log_error("r12 %016llx  r13 %016llx  r14 %016llx  r15 %016llx", (ull)f->r12, (ull)f->r13,
-		  (ull)f->r14, (ull)f->r15);
+	for (unsigned i = 0; i < ARRAY_SIZE(reg); i += 3)
+		log_error("%-6s %016llx  %-6s %016llx  %-6s %016llx", reg[i].name,
+			  (unsigned long long)reg[i].value, reg[i + 1].name,
+			  (unsigned long long)reg[i + 1].value, reg[i + 2].name,
+			  (unsigned long long)reg[i + 2].value);
+	log_error("cs %04llx  ss %04llx", (unsigned long long)f->cs, (unsigned long long)f->ss);
 }
 
 static void __noreturn end(void)
@@ -120,14 +126,16 @@ static void __noreturn report(const struct trap_frame *frame, const char *fmt, v
 	log_panic_mode();
 	stop_others();
 	log_error("PANIC on pCPU %u: %s", this_cpu_id(), message);
+	for (unsigned i = 0; i < DUMPERS_MAX && dumpers[i]; i++)
+		dumpers[i]();
 	if (frame)
 		print_registers(frame);
 	log_error("cr0 %llx  cr2 %llx  cr3 %llx  cr4 %llx", (unsigned long long)read_cr0(),
 		  (unsigned long long)read_cr2(), (unsigned long long)read_cr3(),
 		  (unsigned long long)read_cr4());
 	backtrace_print(frame);
-	for (unsigned i = 0; i < DUMPERS_MAX && dumpers[i]; i++)
-		dumpers[i]();
+	/* Again: a screen has scrolled by now. */
+	log_error("PANIC on pCPU %u: %s", this_cpu_id(), message);
 	end();
 }
 

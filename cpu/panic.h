@@ -5,8 +5,8 @@
 
 #include "lib/types.h"
 
-/* Stops the other pCPUs, prints the message, registers, a backtrace and what the dumpers know on
- * every sink, and ends the machine with status 3. Callable anywhere. */
+/* Stops the other pCPUs, prints on every sink the message, what the dumpers know, registers, a
+ * backtrace and the message again, and ends the machine with status 3. Callable anywhere. */
 void panic(const char *fmt, ...) __printf_like(1, 2) __noreturn __cold;
 
 /* Registers a function that adds to the panic report: the current VMCS, the last exits. */

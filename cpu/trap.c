@@ -18,6 +18,11 @@
 #define VECTOR_MC       18
 #define TRAP_ENTRY_SIZE 16
 
+/* 'NMI Status and Control', of a PC's chipset */
+#define PORT_SYSTEM_CONTROL_B 0x61
+#define NMI_SERR              BIT(7)
+#define NMI_IOCHK             BIT(6)
+
 /* '64-Bit IDT Gate Descriptors' */
 struct gate {
 	uint16_t offset_low, selector;
@@ -33,7 +38,6 @@ void trap_dispatch(struct trap_frame *frame);              /* called by trap.S *
 
 static struct gate idt[VECTORS] __aligned(16);
 static void (*irq_handlers[VECTORS])(void);
-static void (*nmi_handler)(const struct trap_frame *frame);
 
 static const char *const exception_names[FIRST_IRQ] = {
 	[0] = "#DE divide error",
@@ -83,6 +87,7 @@ void trap_init(void)
 	if (this_cpu_id() == 0)
 		fill_idt();
 	lidt(&p);
+	mce_init();
 	/* Without CR4.MCE a machine check is a shutdown that explains nothing. */
 	write_cr4(read_cr4() | X86_CR4_MCE);
 }
@@ -96,11 +101,6 @@ void trap_set_irq_handler(uint8_t vector, void (*handler)(void))
 {
 	ASSERT(vector >= FIRST_IRQ && !irq_handlers[vector]);
 	__atomic_store_n(&irq_handlers[vector], handler, __ATOMIC_RELEASE);
-}
-
-void trap_set_nmi_handler(void (*handler)(const struct trap_frame *frame))
-{
-	__atomic_store_n(&nmi_handler, handler, __ATOMIC_RELEASE);
 }
 
 void trap_handle_irq(uint8_t vector)
@@ -117,16 +117,19 @@ void trap_handle_irq(uint8_t vector)
 		apic_eoi();
 }
 
+/* One that stops the pCPU for a panic, one by which the chipset tells of broken hardware, or a
+ * stray one, which is counted: no lock may be taken here. */
 static void handle_nmi(const struct trap_frame *frame)
 {
-	void (*handler)(const struct trap_frame *) =
-		__atomic_load_n(&nmi_handler, __ATOMIC_ACQUIRE);
+	uint8_t status;
 
-	this_cpu()->nmi_count++;
 	if (panic_is_active())
 		panic_stop_this_cpu();
-	if (handler)
-		handler(frame);
+	this_cpu()->nmi_count++;
+	status = inb(PORT_SYSTEM_CONTROL_B);
+	if ((status & (NMI_SERR | NMI_IOCHK)) && status != 0xff)
+		panic_with_frame(frame, "NMI: the chipset reports %s (port 0x61: %#x)",
+				 status & NMI_SERR ? "a system error (SERR#)" : "IOCHK#", status);
 }
 
 static bool is_fixed_up(struct trap_frame *frame)

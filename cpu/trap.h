@@ -21,9 +21,6 @@ struct trap_fixup {
  * sent after it. Once, at boot. */
 void trap_set_irq_handler(uint8_t vector, void (*handler)(void));
 
-/* Called for an NMI that is not the panic's. May interrupt anything: lock-free code only. */
-void trap_set_nmi_handler(void (*handler)(const struct trap_frame *frame));
-
 /* Loads this pCPU's IDT. On each pCPU. */
 void trap_init(void);
 

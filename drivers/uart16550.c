@@ -8,6 +8,7 @@
 #include "cpu/trap.h"
 #include "drivers/uart16550.h"
 #include "lib/errno.h"
+#include "mm/hostmap.h"
 
 #define TX_SIZE     32768u /* powers of two */
 #define RX_SIZE     256u
@@ -20,7 +21,7 @@
 
 static struct {
 	struct spinlock lock; /* irq: tx, rx, is_interrupt_driven and the registers */
-	uint16_t port;        /* (i) after host_uart_init; 0: none */
+	struct uart_place at; /* (i) after host_uart_init */
 	bool is_interrupt_driven;
 	bool is_after_cr;
 	uint8_t ier;
@@ -33,12 +34,17 @@ static struct {
 
 static uint8_t reg_read(unsigned reg)
 {
-	return inb((uint16_t)(uart.port + reg));
+	if (uart.at.memory)
+		return *(volatile uint8_t *)hpa_to_ptr(HPA(uart.at.memory + reg));
+	return inb((uint16_t)(uart.at.port + reg));
 }
 
 static void reg_write(unsigned reg, uint8_t value)
 {
-	outb((uint16_t)(uart.port + reg), value);
+	if (uart.at.memory)
+		*(volatile uint8_t *)hpa_to_ptr(HPA(uart.at.memory + reg)) = value;
+	else
+		outb((uint16_t)(uart.at.port + reg), value);
 }
 
 static void wait_for(uint8_t status)
@@ -133,13 +139,18 @@ static bool is_present(void)
 	return msr == (UART_MSR_DCD | UART_MSR_CTS);
 }
 
-int host_uart_init(uint16_t port)
+static bool is_somewhere(const struct uart_place *place)
 {
-	if (!port)
+	return place->memory || place->port;
+}
+
+int host_uart_init(const struct uart_place *place)
+{
+	if (!is_somewhere(place))
 		return -ENODEV;
-	uart.port = port;
+	uart.at = *place;
 	if (!is_present()) {
-		uart.port = 0;
+		uart.at = (struct uart_place){0};
 		return -ENODEV;
 	}
 	reg_write(UART_IER, 0);
@@ -236,7 +247,7 @@ void host_uart_flush(void)
 	bool is_locking = !panic_is_active();
 	uint64_t flags = 0;
 
-	if (!uart.port)
+	if (!is_somewhere(&uart.at))
 		return;
 	if (is_locking)
 		flags = spin_lock_irq(&uart.lock);

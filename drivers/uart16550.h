@@ -7,9 +7,15 @@
 #include "lib/log.h"
 #include "lib/types.h"
 
-/* Programs the UART at `port`. 0, or -ENODEV when nothing answers there, or `port` is 0. Once, on
- * the boot CPU. */
-int __must_check host_uart_init(uint16_t port);
+/* Where a UART's eight registers are, a byte each: in memory, which must be mapped, or at ports. */
+struct uart_place {
+	uint64_t memory; /* 0: at `port` */
+	uint16_t port;   /* 0: none */
+};
+
+/* Programs the UART there. 0, or -ENODEV when nothing answers, or there is none. On the boot CPU,
+ * until it has worked once. */
+int __must_check host_uart_init(const struct uart_place *place);
 
 /* The sink for log_add_sink; after a host_uart_init that worked. */
 struct log_sink *host_uart_sink(void);

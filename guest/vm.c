@@ -143,7 +143,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 		.vcpus = vm->params.vcpus,
 	};
 	struct vcpu *vcpu = vcpu_arch_create(vm, index);
-	uint64_t affinity = UINT64_MAX;
+	struct cpumask affinity = CPUMASK_ALL;
 	char bad[32];
 
 	if (!vcpu) {
@@ -162,12 +162,12 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 		return -EINVAL;
 	}
 	if (vm->params.pin_count)
-		affinity = BIT_ULL(vm->params.pin[index % vm->params.pin_count]);
+		affinity = cpumask_of(vm->params.pin[index % vm->params.pin_count]);
 	platform_add_vcpu(vcpu);
 	vcpu_reset(vcpu, false);
 	vcpu_arch_reset(vcpu, false);
 	vcpu->activity = VCPU_WAIT_FOR_STARTUP;
-	sched_entity_init(&vcpu->se, vcpu_arch_sched_ops(), affinity, vm->params.slice, rdtsc());
+	sched_entity_init(&vcpu->se, vcpu_arch_sched_ops(), &affinity, vm->params.slice, rdtsc());
 	if (vm->params.cap && vm->params.cap < 100) {
 		vcpu->se.cap_period = ns_to_tsc(&vm_machine.tsc, CAP_PERIOD_NS);
 		vcpu->se.cap_budget = vcpu->se.cap_period * vm->params.cap / 100;

@@ -107,15 +107,17 @@ void log_vprintf(enum log_level level, const char *fmt, va_list args)
 {
 	size_t (*prefix)(char *buf, size_t size) =
 		__atomic_load_n(&the_log.prefix, __ATOMIC_RELAXED);
+	bool is_panic = __atomic_load_n(&the_log.is_panic, __ATOMIC_RELAXED);
 	const size_t max = LOG_LINE_MAX - 1;
 	char line[LOG_LINE_MAX + 1];
 	size_t len = 0, need;
 
-	if ((uint32_t)level > __atomic_load_n(&the_log.level, __ATOMIC_RELAXED))
+	if (!is_panic && (uint32_t)level > __atomic_load_n(&the_log.level, __ATOMIC_RELAXED))
 		return;
-	if (prefix)
+	if (prefix && !is_panic)
 		len = MIN(prefix(line, max / 2), max / 2);
-	len += (size_t)fmt_snprintf(line + len, max - len, "%s", level_words[level]);
+	if (!is_panic)
+		len += (size_t)fmt_snprintf(line + len, max - len, "%s", level_words[level]);
 	need = len + (size_t)fmt_vsnprintf(line + len, max - len + 1, fmt, args);
 	len = MIN(need, max);
 	if (need > max)

@@ -47,7 +47,8 @@ void log_set_level(enum log_level level);
 /* `prefix` writes at most `size` bytes and returns how many; NULL for none. */
 void log_set_prefix(size_t (*prefix)(char *buf, size_t size));
 
-/* From here on no lock is taken: one pCPU is left and speaks. */
+/* From here on no lock is taken: one pCPU is left and speaks, in lines without prefixes and levels.
+ */
 void log_panic_mode(void);
 
 #endif

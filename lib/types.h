@@ -66,7 +66,7 @@ typedef struct {
 #define SIZE_1G    GIB(1)
 
 /* The most pCPUs and vCPUs of one VM that fixed tables are sized for. */
-#define MAX_PCPUS    64
+#define MAX_PCPUS    512 /* a multiple of 64 */
 #define MAX_VM_VCPUS 16
 
 #endif

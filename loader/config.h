@@ -74,6 +74,7 @@ struct hv_options {
 	uint32_t halt_poll_ns_shrink;     /* 0 */
 	uint32_t cpus;                    /* cpus=N: use at most so many pCPUs; 0: all */
 	uint16_t console_port;            /* console=0x3f8|com1..com4|none (0) */
+	bool is_console_pci;              /* console=pci: the first 16550 on a PCI card */
 	uint8_t log_level;                /* loglevel=error|warn|info|debug: enum log_level */
 	bool is_mitigations_off;          /* mitigations=off */
 	bool is_switch_eager;             /* switch=eager|lazy */

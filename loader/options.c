@@ -28,6 +28,11 @@ static bool parse_console(void *target, struct span value)
 	struct hv_options *options = target;
 	uint64_t port;
 
+	options->is_console_pci = span_is(value, "pci");
+	if (options->is_console_pci) {
+		options->console_port = 0;
+		return true;
+	}
 	for (uint32_t i = 0; i < ARRAY_SIZE(ports); i++) {
 		if (span_is(value, ports[i].name)) {
 			options->console_port = (uint16_t)ports[i].value;
@@ -55,11 +60,11 @@ const struct word_rule hv_word_rules[] = {
 	{HV("halt_poll_ns_shrink", halt_poll_ns_shrink), .kind = WORD_NUMBER, .max = 1000,
 	 .takes = "a divisor, 0 (to zero at once) to 1000"},
 	{HV("cpus", cpus), .kind = WORD_NUMBER, .min = 1, .max = MAX_PCPUS,
-	 .takes = "how many CPUs to use at most, 1 to 64"},
+	 .takes = "how many CPUs to use at most, 1 to 512"},
 	{.name = "console",
 	 .kind = WORD_PARSED,
 	 .parse = parse_console,
-	 .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, or none"},
+	 .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, pci, or none"},
 	{HV("loglevel", log_level), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO},
 			    {"debug", LOG_DEBUG}),

@@ -1,28 +1,33 @@
 /* Who shares pCPUs with whom, by pin=. */
 #include "loader/config.h"
 
+#include "lib/cpumask.h"
+
 /* The pCPUs that a VM's vCPUs may run on. */
-static uint64_t pcpus_of(const struct vm_config *vm)
+static struct cpumask pcpus_of(const struct vm_config *vm)
 {
-	uint64_t set = 0;
+	struct cpumask set = {0};
 
 	if (!vm->pin_count)
-		return UINT64_MAX;
+		return CPUMASK_ALL;
 	for (uint32_t i = 0; i < MIN(vm->vcpus, vm->pin_count); i++)
-		set |= BIT_ULL(vm->pin[i] % 64);
+		cpumask_set(&set, vm->pin[i] % MAX_PCPUS);
 	return set;
 }
 
 bool config_is_alone(const struct config *config, uint32_t index)
 {
 	const struct vm_config *vm = &config->vm[index];
-	uint64_t own = pcpus_of(vm);
+	struct cpumask own = pcpus_of(vm);
 
 	/* Each vCPU has a pCPU of its own, and no other VM may run on one of them. */
-	if (!vm->pin_count || (uint32_t)__builtin_popcountll(own) != vm->vcpus)
+	if (!vm->pin_count || cpumask_count(&own) != vm->vcpus)
 		return false;
-	for (uint32_t i = 0; i < config->vm_count; i++)
-		if (i != index && !config->vm[i].error[0] && (pcpus_of(&config->vm[i]) & own))
+	for (uint32_t i = 0; i < config->vm_count; i++) {
+		struct cpumask other = pcpus_of(&config->vm[i]);
+
+		if (i != index && !config->vm[i].error[0] && cpumask_intersects(&other, &own))
 			return false;
+	}
 	return true;
 }

@@ -13,10 +13,16 @@
 #define STATE_FREE 0x40u
 #define STATE_USED 0x80u
 
+/* Memory without large holes: one byte of `page_state` for each of its pages. */
+struct arena {
+	uint64_t start, end; /* (i) bytes */
+	uint8_t *page_state;
+};
+
 static struct {
 	struct spinlock lock; /* all that follows, page_state's bytes and the nodes in the blocks */
-	uint64_t start, end;  /* (i) bytes */
-	uint8_t *page_state;
+	uint32_t arena_count;
+	struct arena arena[PAGE_ARENAS_MAX];
 	struct list free[PAGE_ORDERS];
 	uint64_t free_bytes, total_bytes; /* (a) for readers */
 } pages;
@@ -26,59 +32,79 @@ static uint64_t block_bytes(unsigned order)
 	return (uint64_t)PAGE_SIZE << order;
 }
 
-static uint8_t *block_state(uint64_t block)
+/* The arena that all of [start, start+len) lies in, or NULL. */
+static const struct arena *arena_of(uint64_t start, uint64_t len)
 {
-	return &pages.page_state[(block - pages.start) >> PAGE_SHIFT];
+	for (uint32_t i = 0; i < pages.arena_count; i++)
+		if (range_is_inside(start, len, pages.arena[i].start,
+				    pages.arena[i].end - pages.arena[i].start))
+			return &pages.arena[i];
+	return NULL;
 }
 
-static void free_list_push(uint64_t block, unsigned order)
+static uint8_t *block_state(const struct arena *arena, uint64_t block)
 {
-	*block_state(block) = (uint8_t)(STATE_FREE | order);
+	return &arena->page_state[(block - arena->start) >> PAGE_SHIFT];
+}
+
+static void free_list_push(const struct arena *arena, uint64_t block, unsigned order)
+{
+	*block_state(arena, block) = (uint8_t)(STATE_FREE | order);
 	list_push_front(&pages.free[order], hpa_to_ptr(HPA(block)));
 }
 
-static void free_list_remove(uint64_t block)
+static void free_list_remove(const struct arena *arena, uint64_t block)
 {
-	*block_state(block) = 0;
+	*block_state(arena, block) = 0;
 	list_remove(hpa_to_ptr(HPA(block)));
 }
 
 /* Frees a block and joins it with its buddy as long as that is free and whole. */
-static void block_release(uint64_t block, unsigned order)
+static void block_release(const struct arena *arena, uint64_t block, unsigned order)
 {
 	__atomic_store_n(&pages.free_bytes, pages.free_bytes + block_bytes(order),
 			 __ATOMIC_RELAXED);
 	for (; order < ORDER_1G; order++) {
 		uint64_t buddy = block ^ block_bytes(order);
 
-		if (!range_is_inside(buddy, block_bytes(order), pages.start,
-				     pages.end - pages.start) ||
-		    *block_state(buddy) != (STATE_FREE | order))
+		if (!range_is_inside(buddy, block_bytes(order), arena->start,
+				     arena->end - arena->start) ||
+		    *block_state(arena, buddy) != (STATE_FREE | order))
 			break;
-		free_list_remove(buddy);
+		free_list_remove(arena, buddy);
 		block = MIN(block, buddy);
 	}
-	free_list_push(block, order);
+	free_list_push(arena, block, order);
+}
+
+void page_add_arena(hpa_t start, hpa_t end, uint8_t *page_state)
+{
+	ASSERT(IS_ALIGNED(start.v | end.v, PAGE_SIZE) && start.v <= end.v);
+	ASSERT(pages.arena_count < PAGE_ARENAS_MAX);
+	for (uint32_t i = 0; i < pages.arena_count; i++)
+		ASSERT(end.v <= pages.arena[i].start || start.v >= pages.arena[i].end);
+	memset(page_state, 0, page_state_bytes(start, end));
+	pages.arena[pages.arena_count++] =
+		(struct arena){.start = start.v, .end = end.v, .page_state = page_state};
 }
 
 void page_init(hpa_t start, hpa_t end, uint8_t *page_state)
 {
-	ASSERT(IS_ALIGNED(start.v | end.v, PAGE_SIZE) && start.v <= end.v);
 	memset(&pages, 0, sizeof(pages));
 	pages.lock = (struct spinlock)SPINLOCK_INIT(LOCK_PAGES);
-	pages.start = start.v;
-	pages.end = end.v;
-	pages.page_state = page_state;
-	memset(page_state, 0, page_state_bytes(start, end));
 	for (unsigned order = 0; order < PAGE_ORDERS; order++)
 		list_init(&pages.free[order]);
+	page_add_arena(start, end, page_state);
 }
 
 void page_add_range(hpa_t start, hpa_t end)
 {
+	const struct arena *arena;
+
 	ASSERT(IS_ALIGNED(start.v | end.v, PAGE_SIZE) && start.v <= end.v);
 	ASSERT(start.v > 0);
-	ASSERT(range_is_inside(start.v, end.v - start.v, pages.start, pages.end - pages.start));
+	arena = arena_of(start.v, end.v - start.v);
+	ASSERT(arena);
 	spin_lock(&pages.lock);
 	__atomic_store_n(&pages.total_bytes, pages.total_bytes + (end.v - start.v),
 			 __ATOMIC_RELAXED);
@@ -87,8 +113,8 @@ void page_add_range(hpa_t start, hpa_t end)
 
 		while (!IS_ALIGNED(at, block_bytes(order)) || block_bytes(order) > end.v - at)
 			order--;
-		ASSERT(*block_state(at) == 0);
-		block_release(at, order);
+		ASSERT(*block_state(arena, at) == 0);
+		block_release(arena, at, order);
 		at += block_bytes(order);
 	}
 	spin_unlock(&pages.lock);
@@ -97,6 +123,7 @@ void page_add_range(hpa_t start, hpa_t end)
 bool page_alloc(unsigned order, hpa_t *block)
 {
 	unsigned from = order;
+	const struct arena *arena;
 	uint64_t at;
 
 	ASSERT(order < PAGE_ORDERS);
@@ -108,13 +135,14 @@ bool page_alloc(unsigned order, hpa_t *block)
 		return false;
 	}
 	at = ptr_to_hpa(pages.free[from].next).v;
-	free_list_remove(at);
+	arena = arena_of(at, block_bytes(from));
+	free_list_remove(arena, at);
 	/* The upper halves go back, the lower one is split on. */
 	while (from > order) {
 		from--;
-		free_list_push(at + block_bytes(from), from);
+		free_list_push(arena, at + block_bytes(from), from);
 	}
-	*block_state(at) = (uint8_t)(STATE_USED | order);
+	*block_state(arena, at) = (uint8_t)(STATE_USED | order);
 	__atomic_store_n(&pages.free_bytes, pages.free_bytes - block_bytes(order),
 			 __ATOMIC_RELAXED);
 	spin_unlock(&pages.lock);
@@ -124,13 +152,16 @@ bool page_alloc(unsigned order, hpa_t *block)
 
 void page_free(hpa_t block, unsigned order)
 {
+	const struct arena *arena;
+
 	ASSERT(order < PAGE_ORDERS && IS_ALIGNED(block.v, block_bytes(order)));
-	ASSERT(range_is_inside(block.v, block_bytes(order), pages.start, pages.end - pages.start));
+	arena = arena_of(block.v, block_bytes(order));
+	ASSERT(arena);
 	spin_lock(&pages.lock);
 	/* A double free, or one with another order than it was allocated with. */
-	ASSERT(*block_state(block.v) == (STATE_USED | order));
-	*block_state(block.v) = 0;
-	block_release(block.v, order);
+	ASSERT(*block_state(arena, block.v) == (STATE_USED | order));
+	*block_state(arena, block.v) = 0;
+	block_release(arena, block.v, order);
 	spin_unlock(&pages.lock);
 }
 

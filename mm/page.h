@@ -7,17 +7,20 @@
 /* log2 of the pages in a block. */
 enum page_order { ORDER_4K = 0, ORDER_2M = 9, ORDER_1G = 18, PAGE_ORDERS };
 
-/* Where [base, base + 4096 << order) is all ones in RAM: the allocator's only knowledge of memory.
- * `page_state` has one byte for each page of [start, end), provided by the caller, zeroed here. */
+/* An arena is [start, end) with one byte for each of its pages at `page_state`, provided by the
+ * caller, zeroed here. Blocks do not join across arenas. page_init makes the first one;
+ * page_add_arena others that do not overlap, on the boot CPU: RAM behind a large hole need not pay
+ * for the hole. */
+#define PAGE_ARENAS_MAX 256
 void page_init(hpa_t start, hpa_t end, uint8_t *page_state);
+void page_add_arena(hpa_t start, hpa_t end, uint8_t *page_state);
 static inline uint64_t page_state_bytes(hpa_t start, hpa_t end)
 {
 	return (end.v - start.v) >> PAGE_SHIFT;
 }
 
 /* Gives [start, end) to the allocator, in the largest blocks that alignment allows. The range must
- * lie inside what page_init was told, not have been added before, and not hold page 0, which is
- * never mapped. */
+ * lie inside one arena, not have been added before, and not hold page 0, which is never mapped. */
 void page_add_range(hpa_t start, hpa_t end);
 
 /* A block of 4096 << order bytes, aligned to its size, contents undefined; false when there is

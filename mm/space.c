@@ -27,9 +27,10 @@
 #define FLAGS_RODATA (FLAGS_TEXT | PTE_XD)
 #define FLAGS_DATA   (FLAGS_RODATA | PTE_RW)
 #define FLAGS_DEVICE (FLAGS_DATA | PTE_PCD | PTE_PWT) /* PAT entry 3: UC */
+#define FLAGS_FB     (FLAGS_DATA | PTE_PWT)           /* PAT entry 1: WC */
 
-/* The PAT's value at reset ('Programming the PAT'): WB WT UC- UC, twice. */
-#define PAT_DEFAULT 0x0007040600070406ull
+/* The PAT's value at reset ('Programming the PAT') is WB WT UC- UC, twice; here entry 1 is WC. */
+#define PAT_VALUE 0x0007040600070106ull
 
 #define EFER_NXE              BIT_ULL(11)
 #define CPUID_7_EBX_SMEP      BIT(7)
@@ -105,7 +106,7 @@ void space_load(void)
 	uint64_t cr4 = read_cr4();
 
 	wrmsr(MSR_IA32_EFER, rdmsr(MSR_IA32_EFER) | EFER_NXE);
-	wrmsr(MSR_IA32_PAT, PAT_DEFAULT);
+	wrmsr(MSR_IA32_PAT, PAT_VALUE);
 	write_cr0((read_cr0() & ~(uint64_t)(X86_CR0_CD | X86_CR0_NW | X86_CR0_EM | X86_CR0_TS)) |
 		  X86_CR0_WP | X86_CR0_NE | X86_CR0_MP);
 	write_cr3(ptr_to_hpa(space.root).v);
@@ -126,14 +127,24 @@ static void flush(uint64_t start, uint64_t end)
 		invlpg((const void *)(uintptr_t)va);
 }
 
-int space_map_device(hpa_t base, uint64_t len)
+static int map_device(hpa_t base, uint64_t len, uint64_t flags)
 {
 	uint64_t start = ALIGN_DOWN(base.v, (uint64_t)PAGE_SIZE);
 	uint64_t end = ALIGN_UP(base.v + len, (uint64_t)PAGE_SIZE);
-	int err = map(start, end, FLAGS_DEVICE);
+	int err = map(start, end, flags);
 
 	flush(start, end);
 	return err;
+}
+
+int space_map_device(hpa_t base, uint64_t len)
+{
+	return map_device(base, len, FLAGS_DEVICE);
+}
+
+int space_map_framebuffer(hpa_t base, uint64_t len)
+{
+	return map_device(base, len, FLAGS_FB);
 }
 
 void *space_alloc_stack(unsigned pages)

@@ -17,6 +17,9 @@ void space_load(void);
  * -ENOMEM. Before APs run, or on ranges no other pCPU has touched. */
 int __must_check space_map_device(hpa_t base, uint64_t len);
 
+/* The same for a framebuffer: writes may be combined, and reads are slow. */
+int __must_check space_map_framebuffer(hpa_t base, uint64_t len);
+
 /* A stack of at least `pages` pages with an unmapped guard page below; the top (highest address),
  * or NULL. A power of two less one wastes nothing. Before the page's first user on another pCPU. */
 void *space_alloc_stack(unsigned pages);

@@ -55,7 +55,7 @@ uint32_t balance_push(struct runq *rqs, uint32_t count, struct runq *rq, struct 
 		return to;
 	spin_lock(&rq->lock);
 	moved = runq_oldest_for(rq, to);
-	if ((se->affinity >> to & 1) && (!moved || se->arrived <= moved->arrived)) {
+	if (cpumask_has(&se->affinity, to) && (!moved || se->arrived <= moved->arrived)) {
 		moved = se;
 		*stays = false;
 	} else if (moved) {

@@ -9,13 +9,13 @@ void runq_init(struct runq *rq, uint32_t pcpu)
 	list_init(&rq->queue);
 }
 
-void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops, uint64_t affinity,
-		       uint64_t slice, uint64_t now)
+void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops,
+		       const struct cpumask *affinity, uint64_t slice, uint64_t now)
 {
 	*se = (struct sched_entity){
 		.ops = ops,
 		.state = SCHED_STOPPED,
-		.affinity = affinity,
+		.affinity = *affinity,
 		.slice = slice,
 		.cap_end = DEADLINE_NEVER,
 		.created = now,
@@ -78,7 +78,7 @@ struct sched_entity *runq_oldest_for(const struct runq *rq, uint32_t cpu)
 	struct sched_entity *se, *best = NULL;
 
 	list_for_each_entry (se, &rq->queue, node) {
-		if ((se->affinity >> cpu & 1) && (!best || se->arrived < best->arrived))
+		if (cpumask_has(&se->affinity, cpu) && (!best || se->arrived < best->arrived))
 			best = se;
 	}
 	return best;
@@ -106,12 +106,12 @@ struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
 	return se;
 }
 
-uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, uint64_t affinity)
+uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, const struct cpumask *affinity)
 {
 	uint32_t best = UINT32_MAX;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!(affinity >> i & 1))
+		if (!cpumask_has(affinity, i))
 			continue;
 		if (best == UINT32_MAX ||
 		    __atomic_load_n(&rqs[i].load, __ATOMIC_RELAXED) <

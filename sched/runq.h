@@ -6,6 +6,7 @@
 #ifndef SCHED_RUNQ_H
 #define SCHED_RUNQ_H
 
+#include "lib/cpumask.h"
 #include "lib/list.h"
 #include "lib/spinlock.h"
 #include "lib/types.h"
@@ -46,7 +47,7 @@ struct sched_entity {
 	uint32_t state;              /* (q) written; (a) read */
 	uint32_t pcpu;               /* (q) written; (a) read: where it runs, waits or ran last */
 	bool is_polling;             /* (a) halt polling: it sees a request without an IPI */
-	uint64_t affinity;           /* (i) a bit for each pCPU that it may run on */
+	struct cpumask affinity;     /* (i) the pCPUs that it may run on */
 	uint64_t slice;              /* (i) TSC ticks */
 	uint64_t slice_end;          /* (o) TSC time */
 	uint64_t gift;    /* (q) another's rest of a turn: its next slice, ticks; 0 none */
@@ -82,8 +83,8 @@ struct runq {
 
 void runq_init(struct runq *rq, uint32_t pcpu);
 
-void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops, uint64_t affinity,
-		       uint64_t slice, uint64_t now);
+void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops,
+		       const struct cpumask *affinity, uint64_t slice, uint64_t now);
 
 /* The only place where a state changes. Closes the old state's time and opens the new one's with
  * one stamp; asserts that the arrow is legal: STOPPED -> RUNNABLE -> RUNNING -> RUNNABLE | BLOCKED
@@ -127,6 +128,6 @@ struct sched_entity *runq_pick(struct runq *rq, uint64_t now);
 
 /* The allowed pCPU of `count` with the least load, the lowest number among equals. `affinity`
  * allows at least one of them. */
-uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, uint64_t affinity);
+uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, const struct cpumask *affinity);
 
 #endif

@@ -9,7 +9,7 @@
 #include "sched/timer.h"
 
 static struct runq runqs[MAX_PCPUS] __aligned(CACHE_LINE);
-static uint64_t idle_mask; /* (a) a bit for each pCPU that halts with nothing to run: a hint */
+static struct cpumask idle_mask; /* (a) the pCPUs that halt with nothing to run: a hint */
 static void (*kick_hook)(void);
 
 void sched_set_kick_hook(void (*hook)(void))
@@ -51,20 +51,39 @@ static void send_kick(uint32_t cpu)
 	apic_send_ipi(percpu_get(cpu)->apic_id, VECTOR_KICK);
 }
 
+static bool is_idle(uint32_t cpu)
+{
+	return __atomic_load_n(&idle_mask.word[cpu / 64], __ATOMIC_SEQ_CST) >> (cpu % 64) & 1;
+}
+
+/* The first idle pCPU of `affinity`; MAX_PCPUS when there is none. */
+static uint32_t first_idle(const struct cpumask *affinity)
+{
+	for (uint32_t i = 0; i * 64 < percpu_count(); i++) {
+		uint64_t idle =
+			__atomic_load_n(&idle_mask.word[i], __ATOMIC_SEQ_CST) & affinity->word[i];
+
+		if (idle)
+			return i * 64 + (uint32_t)__builtin_ctzll(idle);
+	}
+	return MAX_PCPUS;
+}
+
 /* Somebody with `affinity` has come into the queue of pCPU `cpu`: what runs there may have to give
  * way; or an idle pCPU, which looks around before it halts again, takes the one that waits. */
-static void tell_arrival(uint32_t cpu, uint64_t affinity)
+static void tell_arrival(uint32_t cpu, const struct cpumask *affinity)
 {
-	uint64_t idle;
+	uint32_t other;
 
 	if (cpu != this_cpu_id())
 		send_kick(cpu);
 	else
 		sched_run_kick_hook();
-	idle = __atomic_load_n(&idle_mask, __ATOMIC_SEQ_CST) & affinity;
+	other = first_idle(affinity);
 	/* The boot pCPU has arrivals before its loop begins. */
-	if ((runq_active(&runqs[cpu]) > 1 || !runqs[cpu].started) && idle && !(idle >> cpu & 1))
-		send_kick((uint32_t)__builtin_ctzll(idle));
+	if ((runq_active(&runqs[cpu]) > 1 || !runqs[cpu].started) && other < MAX_PCPUS &&
+	    !(is_idle(cpu) && cpumask_has(affinity, cpu)))
+		send_kick(other);
 }
 
 /* From its owner's cap_timer: the next period of a throttled entity. */
@@ -77,12 +96,12 @@ static void end_throttling(struct sched_timer *timer, uint64_t now)
 	spin_lock(&rq->lock);
 	runq_insert(rq, se, now);
 	spin_unlock(&rq->lock);
-	tell_arrival(rq->pcpu, se->affinity);
+	tell_arrival(rq->pcpu, &se->affinity);
 }
 
 void sched_start(struct sched_entity *se)
 {
-	uint32_t cpu = runq_least_loaded(runqs, percpu_count(), se->affinity);
+	uint32_t cpu = runq_least_loaded(runqs, percpu_count(), &se->affinity);
 	struct runq *rq = &runqs[cpu];
 
 	sched_timer_init(&se->cap_timer, end_throttling);
@@ -90,7 +109,7 @@ void sched_start(struct sched_entity *se)
 	spin_lock(&rq->lock);
 	runq_enqueue(rq, se, rdtsc());
 	spin_unlock(&rq->lock);
-	tell_arrival(cpu, se->affinity);
+	tell_arrival(cpu, &se->affinity);
 }
 
 /* BLOCKED to RUNNABLE, on the pCPU where it ran last; a blocked one does not move. */
@@ -109,7 +128,7 @@ static void wake(struct sched_entity *se)
 	}
 	spin_unlock(&rq->lock);
 	if (is_woken)
-		tell_arrival(cpu, se->affinity);
+		tell_arrival(cpu, &se->affinity);
 }
 
 bool sched_yield_to(struct sched_entity *target)
@@ -120,7 +139,7 @@ bool sched_yield_to(struct sched_entity *target)
 	bool is_found;
 
 	from = &runqs[__atomic_load_n(&target->pcpu, __ATOMIC_ACQUIRE)];
-	if (!(target->affinity >> rq->pcpu & 1))
+	if (!cpumask_has(&target->affinity, rq->pcpu))
 		return false;
 	spin_lock(&from->lock);
 	/* Whoever moves it sets its pCPU before it puts it into another queue: seen in a queue, and
@@ -185,7 +204,7 @@ static void put_back_runnable(struct runq *rq, struct sched_entity *se, uint64_t
 	__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
 	spin_unlock(&rq->lock);
 	if (cpu != rq->pcpu)
-		tell_arrival(cpu, 0);
+		send_kick(cpu);
 }
 
 static void put_back(struct runq *rq, struct sched_entity *se, enum sched_verdict verdict)
@@ -216,8 +235,10 @@ static void put_back(struct runq *rq, struct sched_entity *se, enum sched_verdic
 /* Nothing to run: halt until an interrupt, the next deadline's or a kick. */
 static void idle(struct runq *rq)
 {
+	uint64_t *idle_word = &idle_mask.word[rq->pcpu / 64], idle_bit = BIT_ULL(rq->pcpu % 64);
+
 	irq_disable();
-	__atomic_fetch_or(&idle_mask, BIT_ULL(rq->pcpu), __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(idle_word, idle_bit, __ATOMIC_SEQ_CST);
 	if (!sched_is_waited_for(rq)) {
 		uint64_t start = rdtsc();
 
@@ -225,7 +246,7 @@ static void idle(struct runq *rq)
 		irq_enable_and_halt();
 		rq->idle_time += rdtsc() - start;
 	}
-	__atomic_fetch_and(&idle_mask, ~BIT_ULL(rq->pcpu), __ATOMIC_SEQ_CST);
+	__atomic_fetch_and(idle_word, ~idle_bit, __ATOMIC_SEQ_CST);
 	irq_enable();
 }
 

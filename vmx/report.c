@@ -1,10 +1,9 @@
-/* What a person needs to see of a vCPU that ended badly, and of the VMCS in a panic. */
+/* What a person needs to see of a vCPU that ended badly. */
 #include "guest/pgwalk.h"
 #include "guest/vcpu_arch.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/printf.h"
-#include "vmx/report.h"
 #include "vmx/vmx.h"
 
 #define CODE_BYTES  16
@@ -114,18 +113,4 @@ void vmx_report(struct vmx_vcpu *v)
 void vcpu_arch_report(struct vcpu *vcpu)
 {
 	vmx_report(to_vmx(vcpu));
-}
-
-/* No VMREAD: it may be what failed. */
-void vmx_dump(void)
-{
-	struct vmx_pcpu *p = this_vmx();
-
-	if (!p || !p->current)
-		return;
-	log_info("current VMCS: VM '%s' vCPU %u, launched %d, last exit reason %#x",
-		 p->current->vcpu.vm ? p->current->vcpu.vm->name : "(probe)",
-		 p->current->vcpu.index, p->current->loaded.launched,
-		 vcpu_last_exit(&p->current->vcpu)->reason);
-	report_exits(p->current);
 }

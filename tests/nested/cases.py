@@ -24,6 +24,38 @@ def no_vmx() -> list[Case]:
     return cases
 
 
+def consoles() -> list[Case]:
+    """What a person without a serial cable sees, up to a panic: a machine check that QEMU injects into
+    the last pCPU."""
+    no_guest = [(fixtures.foreign(), "vm=a kernel")]
+    end = [r"^end: status 2: this machine cannot run Carousel"]
+    # An uncorrected error in bank 9, with an address.
+    machine_check = "mce 1 9 0xbd00000000000134 5 0x12345000 0x8c"
+    panic = [r"^PANIC on pCPU 1: #MC machine check", r"^pCPU 0: no vCPU",
+             r"^IA32_MC9_STATUS 0xbd00000000000134 ADDR 0x12345000", r"^rip +[0-9a-f]{16}  rsp ",
+             r"^cr0 [0-9a-f]+  cr2 ", r"^  at 0x[0-9a-f]+ \w+\+0x", r"^  from 0x[0-9a-f]+ ap_main\+0x",
+             r"^PANIC on pCPU 1: .*(\n.*)*^PANIC on pCPU 1: "]
+    common = dict(host="qemu", raw=no_guest, timeout=120)
+    cases = [
+        Case("screen-bios", status=(2,), screens={"end.ppm": [NO_VMX] + end},
+             monitor=["screendump end.ppm"], must=[r"screen: 1024 x 768"], **common),
+        Case("screen-uefi", is_uefi=True, status=(2,), screens={"end.ppm": [NO_VMX] + end},
+             monitor=["screendump end.ppm"], must=[r"screen: 1024 x 768"],
+             needs=["/usr/lib/grub/x86_64-efi", "/usr/share/OVMF/OVMF_CODE_4M.fd"], **common),
+        Case("screen-panic", cpus=2, status=(3,), must=panic, must_not=[],
+             screens={"end.ppm": [NO_VMX] + end,
+                      "panic.ppm": panic + [r"^end: status 3: the hypervisor failed"]},
+             monitor=["screendump end.ppm", "nmi", machine_check, "wait 2", "screendump panic.ppm"],
+             **common),
+        Case("console-pci-serial", status=(2,), is_pci_serial=True, words="console=pci",
+             must=[r"serial console: PCI 00:\w\w\.0, port 0x", NO_VMX], **common),
+        # Nothing at COM1: the card is taken unasked.
+        Case("console-pci-serial-unasked", status=(2,), is_pci_serial=True,
+             must=[r"no serial port answers at 0x3f8", r"serial console: PCI", NO_VMX], **common),
+    ]
+    return cases
+
+
 def spinners(count: int, slices: int, **changes) -> list[Guest]:
     """Busy VMs b1, b2, ... of one vCPU each, for so many slices of 10 ms of their own time."""
     return [Guest(f"b{n + 1}", stub="spinner", append=f"slices={slices}", **changes)
@@ -344,4 +376,5 @@ def all_cases() -> list[Case]:
     for cpus in (1, 2, 4):
         cases += stubs(cpus)
     cases += kvm_cases() + local_apic()
-    return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx()
+    return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx() + \
+        consoles()

@@ -31,6 +31,7 @@ from carousel_lib.run import Result, Run, Watch  # noqa: E402
 from case import Case, problems  # noqa: E402
 from cases import all_cases  # noqa: E402
 from scripted import ScriptedRun  # noqa: E402
+from screen import screen_problems  # noqa: E402
 
 JOBS = 2
 HEARTBEAT_SECONDS = 30
@@ -60,36 +61,48 @@ class Runner:
 
     def _boot(self, case: Case, log_dir: str, image_path: str) -> Result:
         options = Options(cpus=case.cpus, memory=case.memory, cpu_model=case.model, ips=case.ips,
-                          is_uefi=case.is_uefi, is_disk=bool(case.medium), extra=case.host_options)
+                          is_uefi=case.is_uefi, is_disk=bool(case.medium),
+                          is_pci_serial=case.is_pci_serial, has_monitor=bool(case.monitor),
+                          extra=case.host_options)
         machine = MACHINES[case.host](log_dir, options)
         watch = {guest.name: Watch(guest.expect, is_background="background" in guest.words)
                  for guest in case.guests}
         if case.prepare:
             case.prepare(log_dir)
+        commands = list(case.monitor)
+
+        def use_monitor() -> None:
+            # Once: what the commands do may make Carousel end again.
+            todo, commands[:] = commands[:], []
+            if todo:
+                machine.monitor(todo)
+
+        at_end = use_monitor if case.monitor else None
         with self._lock:
             if self._is_stopped:
                 raise Failure("stopped")
             self._machines.add(machine)
         try:
-            return self._run_of(case, machine, watch).execute(image_path)
+            return self._run_of(case, machine, watch, at_end).execute(image_path)
         finally:
             with self._lock:
                 self._machines.discard(machine)
 
-    def _run_of(self, case: Case, machine: Machine, watch: dict[str, Watch]) -> Run:
+    def _run_of(self, case: Case, machine: Machine, watch: dict[str, Watch], at_end) -> Run:
         if case.keys or case.until:
             return ScriptedRun(machine, watch, case.timeout, case.keys, case.until)
-        return Run(machine, watch, case.timeout)
+        return Run(machine, watch, case.timeout, at_end=at_end)
 
     def _build(self, case: Case, image_path: str) -> None:
-        words = [f"end={MACHINES[case.host].end_word}"] + case.words.split()
+        end_word = "halt" if case.monitor else MACHINES[case.host].end_word
+        words = [f"end={end_word}"] + case.words.split()
         if case.medium == "stick":
             image.build_general(image_path, case.carousel, words, case.boot_modules(), timeout=0)
         elif case.conf:
             image.build_usb(image_path, case.carousel, words, case.boot_modules(), conf=case.conf)
         else:
             image.build(image_path, case.carousel, words, case.boot_modules(), case.is_uefi,
-                        case.medium == "usb")
+                        case.medium == "usb", has_framebuffer=bool(case.screens))
 
     def _attempt(self, case: Case, log_dir: str) -> list[str]:
         image_path = os.path.join(log_dir, "image.iso")
@@ -103,6 +116,8 @@ class Runner:
                 found += problems(case, self._boot(case, folder, image_path))
                 with open(os.path.join(folder, "console.log"), "rb") as file:
                     logs.append(file.read())
+            for name, patterns in case.screens.items():
+                found += screen_problems(os.path.join(log_dir, name), patterns)
         finally:
             if os.path.exists(image_path):
                 os.unlink(image_path)

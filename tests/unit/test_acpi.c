@@ -256,12 +256,14 @@ static void test_too_many_tables(void **state)
 	assert_int_equal(fake_log_count("more than 128 tables"), 1);
 }
 
+#define MADT_MAX 20000u
+
 static int madt_with(const uint8_t *entries, uint32_t len)
 {
 	static const uint64_t tables[] = {0x20000};
-	uint8_t body[8 + 4096] = {0, 0, 0xe0, 0xfe, 1, 0, 0, 0};
+	uint8_t body[8 + MADT_MAX] = {0, 0, 0xe0, 0xfe, 1, 0, 0, 0};
 
-	assert_true(len <= 4096);
+	assert_true(len <= MADT_MAX);
 	memcpy(body + 8, entries, len);
 	put_table(0x20000, "APIC", body, 8 + len);
 	assert_int_equal(init_with(tables, 1), 0);
@@ -354,23 +356,28 @@ static void test_madt_entries_are_refused(void **state)
 
 static void test_madt_capacities(void **state)
 {
-	uint8_t entries[4096];
+	uint8_t entries[MADT_MAX];
 	uint32_t len = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 100; i++, len += 8)
-		memcpy(entries + len, (uint8_t[]){0, 8, 0, (uint8_t)i, 1, 0, 0, 0}, 8);
+	/* x2APIC IDs from 0x100 on. */
+	for (unsigned i = 0; i < MAX_PCPUS + 36; i++, len += 16)
+		memcpy(entries + len,
+		       (uint8_t[]){9, 16, 0, 0, (uint8_t)i, (uint8_t)(1 + (i >> 8)), 0, 0, 1, 0, 0,
+				   0, 0, 0, 0, 0},
+		       16);
 	for (unsigned i = 0; i < 40; i++, len += 12)
 		memcpy(entries + len, (uint8_t[]){1, 12, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0}, 12);
 	for (unsigned i = 0; i < 40; i++, len += 10)
 		memcpy(entries + len, (uint8_t[]){2, 10, 0, 1, 1, 0, 0, 0, 0, 0}, 10);
-	for (unsigned i = 0; i < 70; i++, len += 8)
+	for (unsigned i = 0; i < ACPI_NMIS_MAX + 6; i++, len += 8)
 		memcpy(entries + len, (uint8_t[]){3, 8, 0, 0, 0, 0, 0, 0}, 8);
-	for (unsigned i = 0; i < 70; i++, len += 6)
+	for (unsigned i = 0; i < ACPI_NMIS_MAX + 6; i++, len += 6)
 		memcpy(entries + len, (uint8_t[]){4, 6, 0, 0, 0, 0}, 6);
 	assert_int_equal(madt_with(entries, len), 0);
 	assert_int_equal(madt.cpu_count, MAX_PCPUS);
-	assert_int_equal(madt.cpus_left_out, 100 - MAX_PCPUS);
+	assert_int_equal(madt.cpu[MAX_PCPUS - 1].apic_id, 0x100 + MAX_PCPUS - 1);
+	assert_int_equal(madt.cpus_left_out, 36);
 	assert_int_equal(fake_log_count("36 CPUs are left out"), 1);
 	assert_int_equal(madt.ioapic_count, ACPI_IOAPICS_MAX);
 	assert_int_equal(madt.override_count, ACPI_OVERRIDES_MAX);

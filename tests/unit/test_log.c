@@ -247,8 +247,13 @@ static void test_panic_mode_never_waits(void **state)
 		sched_yield();
 	fake_log_clear();
 	log_panic_mode();
-	log_error("the last words");
-	assert_string_equal(fake_log_text(), "error: the last words\n");
+	/* Short lines: a screen may be all that shows them. Nothing is below the level. */
+	log_set_level(LOG_ERROR);
+	log_set_prefix(prefix);
+	log_error("the last");
+	log_info("words");
+	log_set_prefix(NULL);
+	assert_string_equal(fake_log_text(), "the last\nwords\n");
 	__atomic_store_n(&stuck.may_go, 1, __ATOMIC_SEQ_CST);
 	pthread_join(thread, NULL);
 }

@@ -107,6 +107,63 @@ static void test_ranges(void **state)
 	page_free(block, 8);
 }
 
+/* 'Blocks do not join across arenas', whose bytes lie apart; a hole between them costs nothing. */
+static void test_arenas(void **state)
+{
+	static uint8_t low[SIZE_2M >> PAGE_SHIFT], high[SIZE_2M >> PAGE_SHIFT];
+	hpa_t a, b, c;
+
+	(void)state;
+	/* Two halves of a 4 MiB block, and one 2 GiB away. */
+	page_init(at(0), at(SIZE_2M), low);
+	page_add_arena(at(SIZE_2M), at(2 * SIZE_2M), state_bytes);
+	page_add_arena(at(2 * SIZE_1G), at(2 * SIZE_1G + SIZE_2M), high);
+	page_add_range(at(0), at(SIZE_2M));
+	page_add_range(at(SIZE_2M), at(2 * SIZE_2M));
+	page_add_range(at(2 * SIZE_1G), at(2 * SIZE_1G + SIZE_2M));
+	assert_int_equal(page_total_bytes(), 3 * SIZE_2M);
+	assert_false(page_alloc(ORDER_2M + 1, &a));
+	assert_true(page_alloc(ORDER_2M, &a) && page_alloc(ORDER_2M, &b) &&
+		    page_alloc(ORDER_2M, &c));
+	assert_false(page_alloc(ORDER_4K, &(hpa_t){0}));
+	assert_int_equal(a.v + b.v + c.v, at(0).v + at(SIZE_2M).v + at(2 * SIZE_1G).v);
+	page_free(b, ORDER_2M);
+	page_free(a, ORDER_2M);
+	page_free(c, ORDER_2M);
+	assert_false(page_alloc(ORDER_2M + 1, &a));
+	assert_int_equal(page_free_bytes(), 3 * SIZE_2M);
+	/* Nothing lies in two arenas, or in none. */
+	expect_assert_failure(page_add_range(at(SIZE_2M - PAGE_SIZE), at(SIZE_2M + PAGE_SIZE)));
+	expect_assert_failure(page_add_range(at(SIZE_1G), at(SIZE_1G + PAGE_SIZE)));
+	expect_assert_failure(page_add_arena(at(PAGE_SIZE), at(SIZE_1G), state_bytes));
+	expect_assert_failure(page_free(at(SIZE_1G), ORDER_4K));
+}
+
+/* A terabyte: its pages cost a byte each, and adding it touches one page of each GiB alone. */
+static void test_a_terabyte(void **state)
+{
+	const uint64_t size = 1024 * SIZE_1G;
+	uint8_t *p = mmap(NULL, size + SIZE_1G, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *bytes = malloc(size >> PAGE_SHIFT);
+	uint64_t start = ALIGN_UP((uintptr_t)p, SIZE_1G);
+	hpa_t block;
+
+	(void)state;
+	if (p == MAP_FAILED || !bytes) {
+		free(bytes);
+		skip(); /* no such address space here */
+	}
+	page_init(HPA(start), HPA(start + size), bytes);
+	page_add_range(HPA(start), HPA(start + size));
+	assert_int_equal(page_free_bytes(), size);
+	for (unsigned i = 0; i < 1024; i++)
+		assert_true(page_alloc(ORDER_1G, &block));
+	assert_false(page_alloc(ORDER_4K, &block));
+	munmap(p, size + SIZE_1G);
+	free(bytes);
+}
+
 struct held {
 	hpa_t block;
 	unsigned order;
@@ -304,6 +361,8 @@ int main(void)
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_large_blocks),
 		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_arenas),
+		cmocka_unit_test(test_a_terabyte),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_zeroed),
 		cmocka_unit_test(test_wrong_frees_panic),

@@ -366,6 +366,27 @@ static void test_for_each_leaf(void **state)
 	pt_destroy(&pt);
 }
 
+/* An identity map of all that can be mapped: with 1G leaves a table for 512 GiB and the root; with
+ * 2M leaves one for each GiB besides. */
+static void test_terabytes(void **state)
+{
+	const uint64_t tera = 1024 * SIZE_1G;
+	struct pt pt;
+	uint64_t size;
+
+	(void)state;
+	assert_int_equal(pt_init(&pt, &host), 0);
+	assert_int_equal(pt_map(&pt, SIZE_1G, SIZE_1G, 128 * tera - SIZE_1G, 3, SIZE_1G), 0);
+	assert_int_equal(pt.tables, 1 + 256);
+	assert_non_null(pt_lookup(&pt, 127 * tera + 12345, &size));
+	assert_int_equal(size, SIZE_1G);
+	pt_destroy(&pt);
+	assert_int_equal(pt_init(&pt, &host), 0);
+	assert_int_equal(pt_map(&pt, 0, 0, tera, 3, SIZE_2M), 0);
+	assert_int_equal(pt.tables, 1 + 2 + 1024);
+	pt_destroy(&pt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +398,7 @@ int main(void)
 		cmocka_unit_test_setup(test_refuses, setup),
 		cmocka_unit_test_setup(test_no_memory, setup),
 		cmocka_unit_test_setup(test_for_each_leaf, setup),
+		cmocka_unit_test_setup(test_terabytes, setup),
 	};
 
 	return cmocka_run_group_tests(tests, arena_create, arena_free);

@@ -18,7 +18,7 @@ static int setup(void **state)
 	(void)state;
 	runq_init(&rq, 3);
 	for (unsigned i = 0; i < ENTITIES; i++)
-		sched_entity_init(&se[i], NULL, UINT64_MAX, 1000 + i, 50);
+		sched_entity_init(&se[i], NULL, &CPUMASK_ALL, 1000 + i, 50);
 	return 0;
 }
 
@@ -129,19 +129,48 @@ static void test_least_loaded(void **state)
 		runq_init(&rqs[i], i);
 		rqs[i].load = loads[i];
 	}
-	assert_int_equal(runq_least_loaded(rqs, 5, UINT64_MAX), 4);
-	assert_int_equal(runq_least_loaded(rqs, 4, UINT64_MAX), 1);
-	assert_int_equal(runq_least_loaded(rqs, 5, 0x0d), 3);
-	assert_int_equal(runq_least_loaded(rqs, 5, 0x05), 2);
-	assert_int_equal(runq_least_loaded(rqs, 5, 0x01), 0);
+	assert_int_equal(runq_least_loaded(rqs, 5, &CPUMASK_ALL), 4);
+	assert_int_equal(runq_least_loaded(rqs, 4, &CPUMASK_ALL), 1);
+	assert_int_equal(runq_least_loaded(rqs, 5, &CPUMASK(0x0d)), 3);
+	assert_int_equal(runq_least_loaded(rqs, 5, &CPUMASK(0x05)), 2);
+	assert_int_equal(runq_least_loaded(rqs, 5, &CPUMASK(0x01)), 0);
 	rqs[0].load = 0;
-	assert_int_equal(runq_least_loaded(rqs, 5, UINT64_MAX), 0);
+	assert_int_equal(runq_least_loaded(rqs, 5, &CPUMASK_ALL), 0);
 	/* 'Affinity allows at least one of them.' */
-	expect_assert_failure(runq_least_loaded(rqs, 4, 0x10));
-	expect_assert_failure(runq_least_loaded(rqs, 5, 0));
+	expect_assert_failure(runq_least_loaded(rqs, 4, &CPUMASK(0x10)));
+	expect_assert_failure(runq_least_loaded(rqs, 5, &CPUMASK(0)));
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, setup)
+
+/* 'struct cpumask': a pCPU beyond the first word counts like any other, and no other does
+   for it. */
+static void test_affinity_beyond_64_pcpus(void **state)
+{
+	static struct runq rqs[MAX_PCPUS];
+	static const uint32_t cpus[] = {0, 63, 64, 65, 127, 128, MAX_PCPUS - 1};
+	struct cpumask some = cpumask_of(64);
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(cpus); i++) {
+		struct cpumask one = cpumask_of(cpus[i]);
+
+		assert_int_equal(runq_least_loaded(rqs, MAX_PCPUS, &one), cpus[i]);
+		assert_int_equal(cpumask_count(&one), 1);
+		for (uint32_t k = 0; k < ARRAY_SIZE(cpus); k++) {
+			struct cpumask other = cpumask_of(cpus[k]);
+
+			assert_int_equal(cpumask_has(&one, cpus[k]), i == k);
+			assert_int_equal(cpumask_intersects(&one, &other), i == k);
+		}
+	}
+	cpumask_set(&some, 300);
+	rqs[64].load = 1;
+	assert_int_equal(runq_least_loaded(rqs, MAX_PCPUS, &some), 300);
+	assert_int_equal(runq_least_loaded(rqs, 300, &some), 64);
+	some = CPUMASK_ALL;
+	assert_int_equal(cpumask_count(&some), MAX_PCPUS);
+}
 
 int main(void)
 {
@@ -152,6 +181,7 @@ int main(void)
 		TEST(test_round_robin),
 		TEST(test_only_who_may_can_be_queued),
 		TEST(test_least_loaded),
+		TEST(test_affinity_beyond_64_pcpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,7 +136,7 @@ static void switch_in(struct sched_entity *se)
 	/* Nobody else has it. */
 	ASSERT(__atomic_exchange_n(&g->where, this_cpu_id() + 1, __ATOMIC_SEQ_CST) == 0);
 	ASSERT(!g->is_inside);
-	ASSERT(se->affinity >> this_cpu_id() & 1);
+	ASSERT(cpumask_has(&se->affinity, this_cpu_id()));
 	ASSERT(sched_this_runq()->current == se);
 	g->is_inside = true;
 	/* Whether it is armed still only its heap's lock can tell. */
@@ -366,11 +366,11 @@ static void create(void)
 	for (unsigned i = 0; i < ENTITIES; i++) {
 		struct guest *g = &guests[i];
 		/* Some may go anywhere, some are pinned. */
-		uint64_t affinity = i < 4 ? BIT(PCPUS) - 1 : BIT(i % PCPUS);
+		struct cpumask affinity = CPUMASK(i < 4 ? BIT(PCPUS) - 1 : BIT(i % PCPUS));
 
 		g->seed = 0x1000 + i;
 		g->created = rdtsc();
-		sched_entity_init(&g->se, &ops, affinity, SLICE * (1 + i % 3), g->created);
+		sched_entity_init(&g->se, &ops, &affinity, SLICE * (1 + i % 3), g->created);
 		sched_timer_init(&g->wake, wake_expired);
 	}
 	for (unsigned i = 0; i < SHARED; i++) {

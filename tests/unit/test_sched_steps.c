@@ -100,7 +100,7 @@ static int setup(void **state)
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(actor); i++) {
 		actor[i] = (struct actor){.name = (char)('A' + i)};
-		sched_entity_init(&actor[i].se, &ops, 1, SLICE, 5000);
+		sched_entity_init(&actor[i].se, &ops, &CPUMASK(1), SLICE, 5000);
 	}
 	memset(story, 0, sizeof(story));
 	sched_set_kick_hook(count_hook);
@@ -196,7 +196,7 @@ static void test_idle_until_a_deadline(void **state)
 static void test_start_elsewhere_kicks(void **state)
 {
 	(void)state;
-	actor[0].se.affinity = 2;
+	actor[0].se.affinity = CPUMASK(2);
 	start(0, "e");
 	assert_int_equal(kicks(1), 1);
 	assert_int_equal(this_cpu()->ipi_sent, 1);
@@ -229,7 +229,7 @@ static void test_wake_here_and_elsewhere(void **state)
 	sched_kick(&actor[0].se);
 	assert_int_equal(kicks(0), 1);
 
-	actor[1].se.affinity = 1;
+	actor[1].se.affinity = CPUMASK(1);
 	start(1, "we");
 	fake_pcpu_run(sched_loop);
 	hooks = 0;
@@ -260,7 +260,7 @@ static void test_placement(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
-		actor[i].se.affinity = 7;
+		actor[i].se.affinity = CPUMASK(7);
 		start(i, "e");
 	}
 	assert_int_equal(actor[0].se.pcpu, 0);

@@ -34,7 +34,7 @@ static int setup_vcpus(uint32_t count)
 	vcpu->activity = VCPU_ACTIVE;
 	vcpu->requests = 0;
 	lapic_mmio_write(&vcpu->lapic, LAPIC_SVR, 0x1ff);
-	sched_entity_init(&other, vcpu_arch_sched_ops(), 1, 1000, TSC0);
+	sched_entity_init(&other, vcpu_arch_sched_ops(), &CPUMASK(1), 1000, TSC0);
 	was_polling = false;
 	vcpu->requests = 0;
 	fake_tsc_set_step(STEP);

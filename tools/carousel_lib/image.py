@@ -41,7 +41,8 @@ def _stage(folder: str, carousel: str, words: list[str], modules: list[Module]) 
     return lines + ["boot"]
 
 
-def build_fast(out: str, carousel: str, words: list[str], modules: list[Module]) -> None:
+def build_fast(out: str, carousel: str, words: list[str], modules: list[Module],
+               has_framebuffer: bool = False) -> None:
     """A BIOS CD whose GRUB core holds only what it needs and the commands themselves."""
     mkimage, xorriso = tool("grub-mkimage", "grub-common"), tool("xorriso", "xorriso")
     if not os.path.isdir(GRUB_BIOS):
@@ -51,7 +52,9 @@ def build_fast(out: str, carousel: str, words: list[str], modules: list[Module])
         config = os.path.join(work, "boot.cfg")
         lines = _stage(root, carousel, words, modules)
         with open(config, "w", encoding="utf-8") as file:
-            file.write("\n".join(["set root=cd"] + lines) + "\n")
+            # Text on the screen unless a picture is wanted: emulators paint slowly.
+            payload = [] if has_framebuffer else ["set gfxpayload=text"]
+            file.write("\n".join(["set root=cd"] + lines[:-1] + payload + lines[-1:]) + "\n")
         run_tool([mkimage, "-O", "i386-pc-eltorito", "-o", os.path.join(root, "core.img"),
               "-p", "/boot/grub", "-c", config, "biosdisk", "iso9660", "multiboot2", "boot"],
              "grub-mkimage")
@@ -63,6 +66,8 @@ def general_config(lines: list[str], timeout: int = 3) -> str:
     menu = "\n".join("\t" + line for line in lines)
     return ("if serial --unit=0 --speed=115200; then\n"
             "\tterminal_input console serial\n\tterminal_output console serial\nfi\n"
+            # Without a driver GRUB leaves no framebuffer, and under UEFI the screen stays dark.
+            "insmod all_video\n"
             f"set timeout={timeout}\nset default=0\n"
             f'menuentry "Carousel" {{\n{menu}\n}}\n')
 
@@ -108,14 +113,14 @@ def build_usb(out: str, carousel: str, words: list[str], modules: list[Module], 
 
 
 def build(out: str, carousel: str, words: list[str], modules: list[Module], is_uefi: bool,
-          is_disk: bool) -> None:
+          is_disk: bool, has_framebuffer: bool = False) -> None:
     """For an emulator: whatever is quickest for its firmware, or a disk with carousel.efi."""
     if is_disk:
         build_usb(out, carousel, words, modules, timeout=0)
     elif is_uefi:
         build_general(out, carousel, words, modules, timeout=0)
     else:
-        build_fast(out, carousel, words, modules)
+        build_fast(out, carousel, words, modules, has_framebuffer)
 
 
 def has_uefi() -> bool:

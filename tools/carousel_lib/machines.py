@@ -52,6 +52,8 @@ class Options:
     ips: int = BOCHS_IPS
     is_uefi: bool = False
     is_disk: bool = False  # the image is a hard disk's, not a CD's
+    is_pci_serial: bool = False  # QEMU: the console is a card's UART instead of COM1
+    has_monitor: bool = False    # QEMU: Qemu.monitor() can be used
     extra: list[str] = field(default_factory=list)
 
 
@@ -222,13 +224,45 @@ class Qemu(Machine):
                    "-drive", "file=image.iso,format=raw,if=ide,media=" +
                    ("disk" if options.is_disk else "cdrom,readonly=on"),
                    "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-                   "-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"]
+                   "-chardev", "stdio,id=com1,signal=off"]
+        command += ["-device", "pci-serial,chardev=com1"] if options.is_pci_serial else \
+            ["-serial", "chardev:com1"]
+        if options.has_monitor:
+            command += ["-monitor", "unix:monitor,server=on,wait=off"]
         if options.is_uefi:
             if not os.path.exists(OVMF_CODE):
                 raise Failure("UEFI firmware for QEMU is not installed", "apt-get install ovmf")
             command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}",
                         "-drive", "if=pflash,format=raw,file=efivars.fd"]
         return command + options.extra
+
+    def monitor(self, commands: list[str]) -> None:
+        """Gives commands to QEMU's monitor, one after the other; `wait SECONDS` is our own."""
+        folder = os.open(self.log_dir, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(10)
+                line.connect(f"/proc/self/fd/{folder}/monitor")  # a socket's path must be short
+                self._until_prompt(line)
+                for command in commands:
+                    if command.startswith("wait "):
+                        time.sleep(float(command.split()[1]))
+                        continue
+                    line.sendall(command.encode() + b"\n")
+                    self._until_prompt(line)
+        except OSError as error:
+            raise Failure(f"QEMU's monitor does not answer: {error}") from error
+        finally:
+            os.close(folder)
+
+    @staticmethod
+    def _until_prompt(line: socket.socket) -> None:
+        text = b""
+        while not text.endswith(b"(qemu) "):
+            data = line.recv(4096)
+            if not data:
+                return
+            text += data
 
     def _start(self) -> None:
         command = self.command()

@@ -9,6 +9,7 @@ import selectors
 import signal
 import time
 from dataclasses import dataclass, field
+from typing import Callable
 
 from .common import (STATUS_HYPERVISOR, STATUS_OK, STATUS_SIGNAL, STATUS_TIMEOUT,
                      STATUS_VM_FAILED)
@@ -57,12 +58,14 @@ class Run:
     """One run of one machine, from its start to its end."""
 
     def __init__(self, machine: Machine, watch: dict[str, Watch], timeout: float = 0,
-                 terminal: Terminal | None = None, has_progress: bool = False) -> None:
+                 terminal: Terminal | None = None, has_progress: bool = False,
+                 at_end: Callable[[], None] | None = None) -> None:
         self.machine = machine
         self.watch = watch
         self.timeout = timeout
         self.terminal = terminal or Terminal(is_shown=False)
         self.has_progress = has_progress
+        self.at_end = at_end  # is called at Carousel's last line; the machine need not stop by itself
         self.patterns = {vm: ([re.compile(text) for text in what.expect],
                               [re.compile(text) for text in what.fail_on])
                          for vm, what in watch.items()}
@@ -172,7 +175,11 @@ class Run:
             self.verdicts[line.vm] = line
         elif line.kind == "end":
             self.end = line
-            self._deadline = time.monotonic() + STOP_SECONDS
+            seconds = STOP_SECONDS
+            if self.at_end:
+                self.at_end()
+                seconds = GRACE_SECONDS / 5
+            self._deadline = time.monotonic() + seconds
         elif line.kind == "guest":
             if self.first_guest_line is None:
                 self.first_guest_line = time.monotonic() - self._began

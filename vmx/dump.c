@@ -1,0 +1,95 @@
+/* VMX's part of a panic's report: what each pCPU's vCPU did last, and the current VMCS. */
+#include "guest/vcpu_arch.h"
+#include "lib/log.h"
+#include "lib/printf.h"
+#include "vmx/report.h"
+#include "vmx/vmx.h"
+
+#define EXITS_A_PCPU 4
+#define LINE_MAX     128
+
+/* The newest exit is 0. */
+static const struct vcpu_exit_log *exit_log(const struct vcpu *vcpu, uint32_t age)
+{
+	uint32_t newest = vcpu->exit_log_at / (uint32_t)sizeof(struct vcpu_exit_log);
+
+	return &vcpu->exit_log[(newest + VCPU_EXIT_LOG - age) % VCPU_EXIT_LOG];
+}
+
+static void dump_pcpu(uint32_t id)
+{
+	const struct vmx_pcpu *p = percpu_get(id)->slot[PERCPU_VMX];
+	const struct vcpu *vcpu;
+	char line[LINE_MAX];
+	int len;
+
+	if (!p || !p->current) {
+		log_info("pCPU %u: no vCPU", id);
+		return;
+	}
+	vcpu = &p->current->vcpu;
+	len = fmt_snprintf(line, sizeof(line), "pCPU %u: %s.%u, last exits", id,
+			   vcpu->vm ? vcpu->vm->name : "(probe)", vcpu->index);
+	for (uint32_t age = 0; age < EXITS_A_PCPU && len < LINE_MAX; age++)
+		len += fmt_snprintf(line + len, LINE_MAX - (size_t)len, "%s %s", age ? "," : "",
+				    vcpu_arch_exit_name(exit_log(vcpu, age)->reason));
+	log_info("%s", line);
+}
+
+#define FIELD(name)                                                                                \
+	{                                                                                          \
+		name, #name                                                                        \
+	}
+
+static const struct {
+	enum vmcs_field field;
+	const char *name;
+} dumped[] = {
+	FIELD(EXIT_REASON),
+	FIELD(EXIT_QUALIFICATION),
+	FIELD(EXIT_INTERRUPTION_INFORMATION),
+	FIELD(IDT_VECTORING_INFORMATION),
+	FIELD(GUEST_PHYSICAL_ADDRESS),
+	FIELD(VM_INSTRUCTION_ERROR),
+	FIELD(ENTRY_INTERRUPTION_INFORMATION),
+	FIELD(GUEST_INTERRUPTIBILITY_STATE),
+	FIELD(GUEST_ACTIVITY_STATE),
+	FIELD(GUEST_RFLAGS),
+	FIELD(GUEST_RIP),
+	FIELD(GUEST_RSP),
+	FIELD(GUEST_CR0),
+	FIELD(GUEST_CR3),
+	FIELD(GUEST_CR4),
+	FIELD(GUEST_IA32_EFER),
+	FIELD(PIN_BASED_CONTROLS),
+	FIELD(PRIMARY_CONTROLS),
+	FIELD(SECONDARY_CONTROLS),
+	FIELD(EXIT_CONTROLS),
+	FIELD(ENTRY_CONTROLS),
+	FIELD(EPT_POINTER),
+	FIELD(HOST_RIP),
+	FIELD(HOST_RSP),
+};
+_Static_assert(ARRAY_SIZE(dumped) % 2 == 0, "they are printed in pairs");
+
+/* VMREAD may be what failed: a field that cannot be read is all ones. */
+static void dump_vmcs(struct vmx_pcpu *p)
+{
+	log_info("current VMCS: %s.%u, launched %d",
+		 p->current->vcpu.vm ? p->current->vcpu.vm->name : "(probe)",
+		 p->current->vcpu.index, p->current->loaded.launched);
+	for (unsigned i = 0; i < ARRAY_SIZE(dumped); i += 2)
+		log_info(" %-30s %016lx  %-30s %016lx", dumped[i].name,
+			 vmread_or_minus_1(dumped[i].field), dumped[i + 1].name,
+			 vmread_or_minus_1(dumped[i + 1].field));
+}
+
+void vmx_dump(void)
+{
+	struct vmx_pcpu *p = this_vmx();
+
+	for (uint32_t id = 0; id < percpu_count(); id++)
+		dump_pcpu(id);
+	if (p && p->current)
+		dump_vmcs(p);
+}
