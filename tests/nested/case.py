@@ -57,7 +57,8 @@ class Guest:
 class Case:
     """One boot. `status`: the permitted exit statuses. `raw` are modules beside those of the guests,
     as (file, words). `repeat`: run it twice and compare COM1 byte for byte. `screens`: QEMU's
-    screenshots and what must stand on each; `monitor` makes them, at Carousel's last line."""
+    screenshots and what must stand on each; `monitor` makes them, at Carousel's last line. `replies`:
+    what is typed when a line has the pattern, one after the other."""
 
     name: str
     guests: list[Guest] = field(default_factory=list)
@@ -70,6 +71,7 @@ class Case:
     is_pci_serial: bool = False
     screens: dict[str, list[str]] = field(default_factory=dict)
     monitor: list[str] = field(default_factory=list)
+    replies: list[tuple[str, bytes]] = field(default_factory=list)
     carousel: str = DEBUG_ELF
     words: str = ""
     raw: list[tuple[str, str]] = field(default_factory=list)

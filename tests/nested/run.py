@@ -81,7 +81,8 @@ class Runner:
                 raise Failure("stopped")
             self._machines.add(machine)
         try:
-            return Run(machine, watch, case.timeout, at_end=at_end).execute(image_path)
+            return Run(machine, watch, case.timeout, at_end=at_end,
+                       replies=case.replies).execute(image_path)
         finally:
             with self._lock:
                 self._machines.discard(machine)
