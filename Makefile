@@ -21,7 +21,8 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 # Pure code: no privileged instruction, built for the host too and unit-tested there. sched/ and
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
-	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c drivers/fbtext.c drivers/pci.c) \
+	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi.c drivers/fbtext.c drivers/pci.c drivers/pci_ports.c \
+		drivers/reset.c) \
 	$(wildcard boot/mb2.c vmx/caps.c) \
 	$(wildcard cpu/lockdep.c cpu/symbols.c cpu/topology.c sched/*.c guest/*.c)
 

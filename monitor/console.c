@@ -1,6 +1,7 @@
 /* Console input: a ring that the UART's interrupt fills, served where locks may be taken. */
 #include "monitor/console.h"
 
+#include "cpu/panic.h"
 #include "drivers/uart16550.h"
 #include "guest/platform.h"
 #include "guest/vm.h"
@@ -91,9 +92,11 @@ static void run_command(const char *line)
 	} else if (is_word(word, len, "quit")) {
 		for (uint32_t i = 0; i < vm_count(); i++)
 			vm_end(vm_get(i), false, "quit from the console");
+	} else if (is_word(word, len, "panic")) {
+		panic("asked for on the console");
 	} else {
-		log_warn("console command '%.*s' is unknown: verdict, focus, stats, quit", (int)len,
-			 word);
+		log_warn("console command '%.*s' is unknown: verdict, focus, stats, quit, panic",
+			 (int)len, word);
 	}
 }
 
