@@ -6,12 +6,8 @@ import os
 import re
 
 import fixtures
-<<<<<<< HEAD
 from boot_cases import NO_VMX, boot_cases
-from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, vcpu_times
-=======
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, stub_path, vcpu_times
->>>>>>> wt-consoles
 
 
 def hello(**changes) -> Guest:

@@ -89,8 +89,8 @@ class Runner:
                 self._machines.discard(machine)
 
     def _run_of(self, case: Case, machine: Machine, watch: dict[str, Watch], at_end) -> Run:
-        if case.keys or case.until:
-            return ScriptedRun(machine, watch, case.timeout, case.keys, case.until)
+        if case.until:
+            return ScriptedRun(machine, watch, case.timeout, case.replies, case.until)
         return Run(machine, watch, case.timeout, at_end=at_end, replies=case.replies)
 
     def _build(self, case: Case, image_path: str) -> None:
