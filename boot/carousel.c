@@ -194,6 +194,7 @@ void carousel_main(const struct boot *boot)
 	build_machine(boot, vm_has_ended);
 	trap_set_irq_handler(VECTOR_STOP, stop_here);
 	panic_add_dumper(vmx_dump);
+	panic_set_leave(vmx_leave_in_panic);
 	sched_init_cpu();
 	if (vmx_init(&vmx_options)) {
 		__atomic_store_n(&may_begin, -1, __ATOMIC_RELEASE);

@@ -208,9 +208,9 @@ void smp_start(const struct boot *boot, hpa_t trampoline)
 	       (size_t)(trampoline_end - trampoline_start));
 	if (!boot->has_madt) {
 		start_unknown(max, page);
-		return;
+	} else {
+		send_inits(&boot->madt);
+		start_all(&boot->madt, max, page);
 	}
-	send_inits(&boot->madt);
-	start_all(&boot->madt, max, page);
 	report_topology();
 }

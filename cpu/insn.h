@@ -8,6 +8,12 @@ struct cpuid_regs {
 	uint32_t eax, ebx, ecx, edx;
 };
 
+/* What LGDT and LIDT load ('Pseudo-Descriptor Formats'). */
+struct descriptor_pointer {
+	uint16_t limit;
+	uint64_t base;
+} __packed;
+
 #if __STDC_HOSTED__
 
 uint64_t rdtsc(void);
@@ -21,6 +27,16 @@ bool irq_is_enabled(void);
 void cpu_relax(void);
 bool rdrand(uint64_t *value);
 bool rdseed(uint64_t *value);
+uint8_t inb(uint16_t port);
+void outb(uint16_t port, uint8_t v);
+uint16_t inw(uint16_t port);
+void outw(uint16_t port, uint16_t v);
+uint32_t inl(uint16_t port);
+void outl(uint16_t port, uint32_t v);
+void lidt(const struct descriptor_pointer *p);
+void int_nmi(void);
+void magic_break(void);
+void halt_forever(void) __noreturn;
 
 #else
 
@@ -242,12 +258,6 @@ static inline void magic_break(void)
 {
 	__asm__ volatile("xchgw %%bx, %%bx" : : : "memory");
 }
-
-/* What LGDT and LIDT load ('Pseudo-Descriptor Formats'). */
-struct descriptor_pointer {
-	uint16_t limit;
-	uint64_t base;
-} __packed;
 
 static inline void lgdt(const struct descriptor_pointer *p)
 {

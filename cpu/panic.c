@@ -21,6 +21,7 @@ static uint32_t owner = NOBODY;            /* (a) the pCPU that panics */
 static uint32_t depth;                     /* (o) of the owner: panics within its panic */
 static uint32_t stopped;                   /* (a) how many others have */
 static void (*dumpers[DUMPERS_MAX])(void); /* (a) */
+static void (*leave_hook)(void);           /* (a) */
 static void (*end_hook)(void);             /* (a) */
 
 void panic_add_dumper(void (*dump)(void))
@@ -34,9 +35,22 @@ void panic_add_dumper(void (*dump)(void))
 	}
 }
 
+void panic_set_leave(void (*leave)(void))
+{
+	__atomic_store_n(&leave_hook, leave, __ATOMIC_RELEASE);
+}
+
 void panic_set_end(void (*end)(void))
 {
 	__atomic_store_n(&end_hook, end, __ATOMIC_RELEASE);
+}
+
+static void leave(void)
+{
+	void (*hook)(void) = __atomic_load_n(&leave_hook, __ATOMIC_ACQUIRE);
+
+	if (hook)
+		hook();
 }
 
 bool panic_is_active(void)
@@ -48,6 +62,7 @@ void panic_stop_this_cpu(void)
 {
 	if (__atomic_load_n(&owner, __ATOMIC_RELAXED) == this_cpu_id())
 		return;
+	leave();
 	__atomic_fetch_add(&stopped, 1, __ATOMIC_RELAXED);
 	halt_forever();
 }
@@ -92,6 +107,7 @@ static void __noreturn end(void)
 {
 	void (*hook)(void) = __atomic_load_n(&end_hook, __ATOMIC_ACQUIRE);
 
+	leave();
 	if (hook)
 		hook();
 	halt_forever();

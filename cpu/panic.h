@@ -12,6 +12,9 @@ void panic(const char *fmt, ...) __printf_like(1, 2) __noreturn __cold;
 /* Registers a function that adds to the panic report: the current VMCS, the last exits. */
 void panic_add_dumper(void (*dump)(void));
 
+/* What each pCPU does last, before it halts or ends the machine: must not fail, nor take a lock. */
+void panic_set_leave(void (*leave)(void));
+
 /* How the machine ends after a panic: registered by boot/. Must not return. */
 void panic_set_end(void (*end)(void));
 

@@ -1,5 +1,6 @@
 /* Power-off, reset, and the ways out that emulators have. */
 #include "cpu/insn.h"
+#include "drivers/pci.h"
 #include "drivers/reset.h"
 #include "mm/hostmap.h"
 #include "mm/space.h"
@@ -39,6 +40,17 @@ static uint16_t read16(const struct acpi_gas *reg)
 	if (reg->space == ACPI_SPACE_IO)
 		return inw((uint16_t)reg->address);
 	return *(volatile uint16_t *)hpa_to_ptr(HPA(reg->address));
+}
+
+/* 'PCI Configuration Space': a register of bus 0; device in bits 47:32, function in 31:16. */
+static void write_pci8(uint64_t address, uint8_t value)
+{
+	uint8_t devfn = (uint8_t)((address >> 32 & 31) << 3 | (address >> 16 & 7));
+	uint8_t reg = (uint8_t)(address & 0xfc), shift = (uint8_t)((address & 3) * 8);
+	uint32_t whole = pci_ports.read(pci_ports.ctx, 0, devfn, reg);
+
+	pci_ports.write(pci_ports.ctx, 0, devfn, reg,
+			(whole & ~(0xffu << shift)) | (uint32_t)value << shift);
 }
 
 static bool is_mapped(const struct acpi_gas *reg)
@@ -90,6 +102,8 @@ static void reset_by_acpi(void)
 		outb((uint16_t)reg->address, acpi->reset_value);
 	else if (reg->space == ACPI_SPACE_MEMORY)
 		*(volatile uint8_t *)hpa_to_ptr(HPA(reg->address)) = acpi->reset_value;
+	else
+		write_pci8(reg->address, acpi->reset_value);
 	io_wait();
 }
 

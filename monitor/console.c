@@ -2,6 +2,7 @@
  * typed to, and whose console is raw. */
 #include "monitor/console.h"
 
+#include "cpu/panic.h"
 #include "drivers/uart16550.h"
 #include "guest/platform.h"
 #include "guest/vm.h"
@@ -225,9 +226,11 @@ static void run_command(const char *line)
 		summary_print_table();
 	} else if (is_word(word, len, "quit")) {
 		quit();
+	} else if (is_word(word, len, "panic")) {
+		panic("asked for on the console");
 	} else {
 		log_warn("console command '%.*s' is unknown: verdict, focus, raw, lines, room, "
-			 "stats, quit",
+			 "stats, quit, panic",
 			 (int)len, word);
 	}
 }

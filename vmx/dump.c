@@ -1,9 +1,12 @@
 /* VMX's part of a panic's report: what each pCPU's vCPU did last, and the current VMCS. */
+#include "cpu/insn.h"
 #include "guest/vcpu_arch.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "vmx/report.h"
 #include "vmx/vmx.h"
+
+#define CR4_VMXE BIT(13)
 
 #define EXITS_A_PCPU 4
 #define LINE_MAX     128
@@ -82,6 +85,15 @@ static void dump_vmcs(struct vmx_pcpu *p)
 		log_info(" %-30s %016lx  %-30s %016lx", dumped[i].name,
 			 vmread_or_minus_1(dumped[i].field), dumped[i + 1].name,
 			 vmread_or_minus_1(dumped[i + 1].field));
+}
+
+/* 'Restrictions on VMX Operation': INIT is blocked in it, and what resets a machine may be that. */
+void vmx_leave_in_panic(void)
+{
+	if (!(read_cr4() & CR4_VMXE))
+		return;
+	vmxoff_fixup();
+	write_cr4(read_cr4() & ~(uint64_t)CR4_VMXE);
 }
 
 void vmx_dump(void)

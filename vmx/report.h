@@ -5,4 +5,7 @@
 /* For panic_add_dumper: whose VMCS is current here, and what its vCPU did last. */
 void vmx_dump(void);
 
+/* For panic_set_leave: out of VMX operation without further ado. The VMCSs' contents are lost. */
+void vmx_leave_in_panic(void);
+
 #endif

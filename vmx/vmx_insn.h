@@ -106,6 +106,16 @@ failed:
 	vmx_insn_failed("VMXOFF", 0);
 }
 
+/* For a panic: leaves VMX operation, or survives the #UD where this pCPU is not in it. */
+static inline void vmxoff_fixup(void)
+{
+	__asm__ volatile("1: vmxoff; 2:\n"
+			 ".pushsection .fixup, \"a\"; .quad 1b, 2b; .popsection"
+			 :
+			 :
+			 : "cc", "memory");
+}
+
 struct vmx_vcpu;
 
 /* entry.S: enters the guest and comes back after an exit (0), or when VMLAUNCH or VMRESUME failed

@@ -37,8 +37,8 @@ struct file {
 	uint64_t size;
 };
 
-/* The steps of the way, in their order. False: the message is out. (Error lines begin with `error:
- * `, and with file and line where there is one.) */
+/* The steps of the way, in their order. False: the message is out, with file and line where there
+ * is one. */
 
 /* The volume that this program was started from. */
 bool file_open_volume(struct loader *loader);

@@ -50,7 +50,7 @@ BACK = r"failed to (start|load) Boot.*(Load Error|Aborted)"
 def configuration(name: str, conf: str, must: list[str], **changes) -> Case:
     """carousel.efi with this carousel.conf: its message, a key, and the firmware goes on."""
     settings = dict(host="qemu", memory=512, raw=FOREIGN, conf=conf, timeout=90, until=BACK,
-                    keys=[("Press a key", b" ")], **WAYS["own"])
+                    replies=[("Press a key", b" ")], **WAYS["own"])
     settings.update(changes)
     return Case(f"own-{name}", [], must=must, **settings)
 
@@ -74,14 +74,14 @@ def configurations() -> list[Case]:
         configuration("not-free", f"timeout 0\n{good}\n", [
             r"error: the memory at 0x820000 to 0x[0-9a-f]+, where the hypervisor runs, is not free"],
                       carousel=fixtures.carousel_elsewhere(0x820000)),
-        configuration("escape", f"timeout none\n{good}\n", [r"  1  Carousel"], keys=[
+        configuration("escape", f"timeout none\n{good}\n", [r"  1  Carousel"], replies=[
             ("Enter starts", b"\x1b")]),
         # The second entry, by keys: its command line reaches the hypervisor.
         configuration("menu", "timeout none\n"
                       "entry First\nmultiboot2 /carousel/none\n"
                       f"entry Second\n{good} cpus=1\nmodule2 /carousel/module00 vm=a kernel\n",
                       [NO_VMX, "^ *2  Second", r"\b1 pCPU online"], cpus=2, status=(2,), until="",
-                      keys=[("Enter starts", b"2\r")]),
+                      replies=[("Enter starts", b"2\r")]),
     ]
 
 

@@ -60,9 +60,10 @@ class Guest:
 class Case:
     """One boot. `status`: the permitted exit statuses. `raw` are modules beside those of the guests,
     as (file, words). `repeat`: run it twice and compare COM1 byte for byte. `medium`: '' is a CD with
-    GRUB, 'stick' the same image as a hard disk, 'usb' a disk with carousel.efi. `keys`: (line, what is
-    typed when it comes); `until`: a line that ends the run with status 0. `screens`: QEMU's
-    screenshots and what must stand on each; `monitor` makes them, at Carousel's last line."""
+    GRUB, 'stick' the same image as a hard disk, 'usb' a disk with carousel.efi. `screens`: QEMU's
+    screenshots and what must stand on each; `monitor` makes them, at Carousel's last line. `replies`:
+    what is typed when a line has the pattern, one after the other. `until`: a line that ends the run with
+    status 0."""
 
     name: str
     guests: list[Guest] = field(default_factory=list)
@@ -74,11 +75,11 @@ class Case:
     is_uefi: bool = False
     medium: str = ""
     conf: str = ""  # carousel.conf, in place of the one that the modules make
-    keys: list[tuple[str, bytes]] = field(default_factory=list)
     until: str = ""
     is_pci_serial: bool = False
     screens: dict[str, list[str]] = field(default_factory=dict)
     monitor: list[str] = field(default_factory=list)
+    replies: list[tuple[str, bytes]] = field(default_factory=list)
     carousel: str = DEBUG_ELF
     words: str = ""
     raw: list[tuple[str, str]] = field(default_factory=list)

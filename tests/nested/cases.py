@@ -8,7 +8,7 @@ import re
 import fixtures
 import typing_cases
 from boot_cases import NO_VMX, boot_cases
-from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, vcpu_times
+from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, stub_path, vcpu_times
 
 
 def hello(**changes) -> Guest:
@@ -44,6 +44,9 @@ def consoles() -> list[Case]:
         Case("screen-uefi", is_uefi=True, status=(2,), screens={"end.ppm": [NO_VMX] + end},
              monitor=["screendump end.ppm"], must=[r"screen: 1024 x 768"],
              needs=["/usr/lib/grub/x86_64-efi", "/usr/share/OVMF/OVMF_CODE_4M.fd"], **common),
+        Case("screen-own", is_uefi=True, medium="usb", status=(2,), screens={"end.ppm": [NO_VMX] + end},
+             monitor=["screendump end.ppm"], must=[r"screen: \d+ x \d+"],
+             needs=["/usr/share/OVMF/OVMF_CODE_4M.fd"], **common),
         Case("screen-panic", cpus=2, status=(3,), must=panic, must_not=[],
              screens={"end.ppm": [NO_VMX] + end,
                       "panic.ppm": panic + [r"^end: status 3: the hypervisor failed"]},
@@ -55,7 +58,22 @@ def consoles() -> list[Case]:
         Case("console-pci-serial-unasked", status=(2,), is_pci_serial=True,
              must=[r"no serial port answers at 0x3f8", r"serial console: PCI", NO_VMX], **common),
     ]
+    # With vCPUs on both pCPUs: what they did last, and the VMCS of the one that was interrupted.
+    cases.append(Case("panic-vmcs", raw=[
+        (stub_path("spinner"), f"vm={name} kernel mem=16M pin={cpu} -- slices=100000")
+        for cpu, name in enumerate(("one", "two"))
+    ], cpus=2, status=(3,), must_not=[], check=panic_report,
+        replies=[(r"^# busy for", b""), (r"^# busy for", b"\x01:panic\n")]))
     return cases
+
+
+def panic_report(result) -> list[str]:
+    text = "\n".join(line.text for line in result.lines)
+    wanted = [r"^PANIC on pCPU 0: asked for on the console", r"^pCPU 0: one\.0, last exits [A-Za-z]",
+              r"^pCPU 1: two\.0, last exits [A-Za-z]", r"^current VMCS: one\.0, launched 1",
+              r"^ EXIT_REASON +[0-9a-f]{16}", r"GUEST_RIP +0{8}[0-9a-f]{8}", r"HOST_RIP +0{10}2[0-9a-f]{5}",
+              r"^  from 0x[0-9a-f]+ vmx_run\+0x", r"^  from 0x[0-9a-f]+ sched_loop\+0x"]
+    return [f"the report lacks /{pattern}/" for pattern in wanted if not re.search(pattern, text, re.M)]
 
 
 def spinners(count: int, slices: int, **changes) -> list[Guest]:

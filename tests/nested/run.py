@@ -101,9 +101,9 @@ class Runner:
 
     def _run_of(self, case: Case, machine: Machine, watch: dict[str, Watch],
                 at_end: Callable[[], None] | None) -> Run:
-        if case.keys or case.until:
-            return ScriptedRun(machine, watch, case.timeout, case.keys, case.until)
-        return Run(machine, watch, case.timeout, at_end=at_end)
+        if case.until:
+            return ScriptedRun(machine, watch, case.timeout, case.replies, case.until)
+        return Run(machine, watch, case.timeout, at_end=at_end, replies=case.replies)
 
     def _build(self, case: Case, image_path: str) -> None:
         end_word = "halt" if case.monitor else MACHINES[case.host].end_word

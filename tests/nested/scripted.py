@@ -1,5 +1,4 @@
-"""A run that the boot loader, and not Carousel, is to answer: what is typed after which line, and the line
-that ends it well."""
+"""A run that the boot loader, and not Carousel, is to answer: a line ends it well."""
 
 from __future__ import annotations
 
@@ -12,16 +11,13 @@ from carousel_lib.run import Run, Watch
 
 class ScriptedRun(Run):
     def __init__(self, machine: Machine, watch: dict[str, Watch], timeout: float,
-                 keys: list[tuple[str, bytes]], until: str) -> None:
-        super().__init__(machine, watch, timeout)
-        self._keys = list(keys)
+                 replies: list[tuple[str, bytes]], until: str) -> None:
+        super().__init__(machine, watch, timeout, replies=replies)
         self._until = until
         self._is_done = False
 
     def _take(self, line: Line) -> None:
         super()._take(line)
-        if self._keys and re.search(self._keys[0][0], line.text):
-            self.machine.send(self._keys.pop(0)[1])
         if self._until and re.search(self._until, line.text):
             self._is_done = True
 

@@ -23,7 +23,8 @@ def _place(path: str) -> tuple[int, str]:
 
 
 def text(carousel: str, words: list[str], modules: list[Module], name: str = "Carousel") -> str:
-    """The entry. The hypervisor's file system becomes the root; each other one gets a variable."""
+    """The entry. The hypervisor's file system becomes the root; each other one gets a variable. Without a
+    video driver GRUB leaves no framebuffer."""
     device, path = _place(carousel)
     searches = [f"search --no-floppy --file --set=root {grub_quote(path)}"]
     lines = [grub_line("multiboot2", grub_quote(path), words)]
@@ -37,5 +38,5 @@ def text(carousel: str, words: list[str], modules: list[Module], name: str = "Ca
                 searches.append(f"search --no-floppy --file --set={others[where]} {target}")
             target = f"(${others[where]}){target}"
         lines.append(grub_line("module2 --nounzip", target, module.words))
-    body = "".join(f"\t{line}\n" for line in ["insmod multiboot2"] + searches + lines)
+    body = "".join(f"\t{line}\n" for line in ["insmod multiboot2", "insmod all_video"] + searches + lines)
     return f"menuentry {grub_quote(name)} {{\n{body}}}\n"

@@ -61,7 +61,8 @@ class Run:
 
     def __init__(self, machine: Machine, watch: dict[str, Watch], timeout: float = 0,
                  terminal: Terminal | None = None, has_progress: bool = False,
-                 console: str = "", at_end: Callable[[], None] | None = None) -> None:
+                 console: str = "", at_end: Callable[[], None] | None = None,
+                 replies: list[tuple[str, bytes]] | None = None) -> None:
         self.machine = machine
         self.console = console  # the VM whose console is raw from the start
         self._decoder = Decoder()
@@ -73,6 +74,7 @@ class Run:
         self.timeout = timeout
         self.terminal = terminal or Terminal(is_shown=False)
         self.has_progress = has_progress
+        self.replies = [(re.compile(pattern), data) for pattern, data in replies or []]
         self.at_end = at_end  # is called at Carousel's last line; the machine need not stop by itself
         self.patterns = {vm: ([re.compile(text) for text in what.expect],
                               [re.compile(text) for text in what.fail_on])
@@ -215,6 +217,8 @@ class Run:
 
     def _take(self, line: Line) -> None:
         self.lines.append(line)
+        if self.replies and self.replies[0][0].search(line.text):
+            self.machine.send(self.replies.pop(0)[1])
         if line.kind == "verdict":
             self.verdicts[line.vm] = line
         elif line.kind == "end":
