@@ -35,11 +35,12 @@ void boot_ap_main(void)
 {
 	int32_t answer;
 
-	while (!(answer = __atomic_load_n(&may_begin, __ATOMIC_ACQUIRE))) {
-		/* Interrupts stay on: the boot pCPU may still call. */
-		irq_enable();
-		cpu_relax();
-	}
+	irq_disable();
+	/* Halted, and not spinning: hundreds that spin are slow to start on an emulator, and hot.
+	 */
+	while (!(answer = __atomic_load_n(&may_begin, __ATOMIC_ACQUIRE)))
+		irq_enable_and_halt();
+	irq_enable();
 	if (answer > 0 && !vmx_init_cpu()) {
 		sched_init_cpu();
 		__atomic_fetch_add(&begun, 1, __ATOMIC_SEQ_CST);
@@ -57,6 +58,9 @@ static void begin_others(void)
 	uint32_t others = percpu_count() - 1;
 
 	__atomic_store_n(&may_begin, 1, __ATOMIC_RELEASE);
+	/* Without a call posted the interrupt only ends their HLT. */
+	for (uint32_t id = 1; id <= others; id++)
+		apic_send_ipi(percpu_get(id)->apic_id, VECTOR_CALL);
 	while (__atomic_load_n(&begun, __ATOMIC_ACQUIRE) +
 		       __atomic_load_n(&refused, __ATOMIC_ACQUIRE) <
 	       others)

@@ -137,8 +137,13 @@ int console_map(void)
 	if (is_vga && space_map_device(HPA(VGATEXT_BASE), VGATEXT_SIZE))
 		return -ENOMEM;
 	if (framebuffer.base &&
-	    space_map_framebuffer(HPA(framebuffer_address()), framebuffer_size()))
-		return -ENOMEM;
+	    space_map_framebuffer(HPA(framebuffer_address()), framebuffer_size())) {
+		if (is_framebuffer_shown)
+			return -ENOMEM;
+		log_warn("no text on the screen: its memory at %#llx cannot be mapped",
+			 (unsigned long long)framebuffer_address());
+		framebuffer.base = NULL;
+	}
 	if (serial.memory && space_map_device(HPA(serial.memory), PCI_UART_SIZE))
 		return -ENOMEM;
 	if (framebuffer.base && !is_framebuffer_shown &&

@@ -149,7 +149,6 @@ static void init_interrupts(void)
 	if (tsc_calibrate(&boot.tsc))
 		boot_end(2, "no clock");
 	apic_timer_calibrate(boot.tsc.hz);
-	init_uart_interrupt();
 	log_info("TSC: %llu.%03llu MHz, %s", (unsigned long long)boot.tsc.hz / 1000000,
 		 (unsigned long long)boot.tsc.hz / 1000 % 1000,
 		 apic_is_x2apic() ? "x2APIC" : "xAPIC");
@@ -178,6 +177,8 @@ void boot_main(uint32_t magic, uint32_t info)
 	log_info("%u pCPU%s online", percpu_count(), percpu_count() == 1 ? "" : "s");
 	config_parse(&boot.config, boot.mb2.cmdline, boot.module, boot.mb2.module_count,
 		     percpu_count());
+	/* Not before: as long as interrupts are off a line must not wait for one. */
+	init_uart_interrupt();
 	irq_enable();
 	carousel_main(&boot);
 }

@@ -63,8 +63,12 @@ bool memory_take_low_page(struct boot *boot, hpa_t *page)
 static void add_low(const struct memmap *free, uint64_t state, uint64_t end)
 {
 	page_init(HPA(0), HPA(end), hpa_to_ptr(HPA(state)));
-	for (uint32_t i = 0; i < free->count && free->range[i].start < end; i++)
-		page_add_range(HPA(free->range[i].start), HPA(MIN(free->range[i].end, end)));
+	for (uint32_t i = 0; i < free->count; i++) {
+		uint64_t from = free->range[i].start, to = MIN(free->range[i].end, end);
+
+		if (from < to)
+			page_add_range(HPA(from), HPA(to));
+	}
 }
 
 /* Above, each range holds the bytes for its own pages, 1 in 4096: in its last pages, which are a

@@ -104,12 +104,7 @@ static const struct machine {
 	{.name = "q35-255", .cpus = 255, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
 	{.name = "q35-numa", .cpus = 4, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
 	{.name = "microvm-2", .revision = 2, .cpus = 2, .ioapics = 2, .reset = 0xfea00202},
-	{.name = "q35-ovmf-2",
-	 .revision = 2,
-	 .cpus = 2,
-	 .ioapics = 1,
-	 .pm1a = 0x604,
-	 .reset = 0xcf9},
+	{.name = "q35-ovmf-2", .cpus = 2, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
 };
 
 static void test_machines(void **state)
