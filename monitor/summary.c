@@ -3,6 +3,7 @@
 
 #include "cpu/insn.h"
 #include "cpu/panic.h"
+#include "cpu/percpu.h"
 #include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
 #include "lib/log.h"
@@ -160,6 +161,11 @@ void summary_print_table(void)
 			if (vm->dev.nic[k])
 				print_nic(vm, k);
 	}
+	/* Nobody here sends one, but for a panic: whose were they? */
+	for (uint32_t id = 0; id < percpu_count(); id++)
+		if (percpu_get(id)->nmi_count)
+			print("pCPU %u: %lu NMIs that nobody asked for\n", id,
+			      percpu_get(id)->nmi_count);
 }
 
 uint32_t summary_print(void)

@@ -36,7 +36,7 @@ an example:
 """
 
 
-CPUS_MAX = 64     # MAX_PCPUS of lib/types.h
+CPUS_MAX = 512    # MAX_PCPUS of lib/types.h
 MEMORY_MIN = 64   # MiB
 
 
