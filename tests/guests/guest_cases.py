@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest
-from cases import LINUX_MUST, LINUX_MUST_NOT
+from linux_cases import LINUX_MUST, LINUX_MUST_NOT
 from packages import CLOUD, MEMTEST, XEN, fetch
 
 INITRD = os.path.join(DEMO, "initrd.cpio")

@@ -19,6 +19,11 @@ DEMO = os.path.join(BUILD, "demo")
 IPS_FAST = 4_000_000
 # For Linux, halt polling and benchmarks: time and instructions agree.
 IPS_TIME = 50_000_000
+# How the log says that the guests' local APICs are served.
+APIC_BY_CPU = r"VMX: .*local APIC by virtual-interrupt delivery"
+APIC_IN_SOFTWARE = r"VMX: .*local APIC in software \(vid=off\)"
+APIC_VID_DEFECT = r"VMX: .*local APIC in software \(virtual-interrupt delivery does not heed IF=0\)"
+APIC_NO_VID = r"VMX: .*local APIC in software \(the CPU cannot\)"
 
 
 def stub_path(name: str) -> str:
@@ -54,6 +59,11 @@ class Guest:
         vm = Vm(self.name, kernel=self.kernel_path(), initrd=self.initrd, mem=self.mem,
                 modules=self.modules, disks=self.disks, words=self.words, append=self.append)
         return vm.boot_modules()
+
+
+def hello(**changes) -> Guest:
+    """The well-behaved neighbour: whatever happens to others, it runs to its end."""
+    return Guest("hello", must=[r"Hello from a guest", r"^1\.\.5"], **changes)
 
 
 @dataclass

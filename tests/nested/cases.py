@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import fixtures
 import typing_cases
 from boot_cases import NO_VMX, boot_cases
-from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest, stub_path, vcpu_times
-
-
-def hello(**changes) -> Guest:
-    """The well-behaved neighbour: whatever happens to others, it runs to its end."""
-    return Guest("hello", must=[r"Hello from a guest", r"^1\.\.5"], **changes)
+from case import (APIC_BY_CPU, APIC_IN_SOFTWARE, APIC_NO_VID, IPS_TIME, RELEASE_ELF, Case, Guest,
+                  hello, stub_path)
+from device_cases import net, virtio
+from linux_cases import linux_cases, linux_smp_cases
+from sched_cases import polling, scheduling, shares
 
 
 def no_vmx() -> list[Case]:
@@ -80,162 +78,6 @@ def panic_report(result) -> list[str]:
               r"^ EXIT_REASON +[0-9a-f]{16}", r"GUEST_RIP +0{8}[0-9a-f]{8}", r"HOST_RIP +0{10}2[0-9a-f]{5}",
               r"^  from 0x[0-9a-f]+ vmx_run\+0x", r"^  from 0x[0-9a-f]+ sched_loop\+0x"]
     return [f"the report lacks /{pattern}/" for pattern in wanted if not re.search(pattern, text, re.M)]
-
-
-def spinners(count: int, slices: int, **changes) -> list[Guest]:
-    """Busy VMs b1, b2, ... of one vCPU each, for so many slices of 10 ms of their own time."""
-    return [Guest(f"b{n + 1}", stub="spinner", append=f"slices={slices}", **changes)
-            for n in range(count)]
-
-
-def shares(result, wanted: dict[str, float], within: float) -> list[str]:
-    """Is each vCPU's part of the time that it wanted a pCPU what it should be?"""
-    problems = []
-    times = vcpu_times(result)
-    for name, share in wanted.items():
-        if name not in times:
-            problems.append(f"{name} is not in the end table")
-            continue
-        got = times[name].run / max(times[name].run + times[name].wait, 1)
-        if abs(got - share) > within:
-            problems.append(f"{name} ran {got:.3f} of its time, not {share:.3f} within {within:.3f}")
-    return problems
-
-
-def polling() -> list[Case]:
-    """Halt polling where it wins (a wake-up soon, from another pCPU) and where it must stop by itself."""
-    def wins(result) -> list[str]:
-        times = vcpu_times(result)["wake.0"]
-        return [] if times.hits >= 0.8 * times.halts else [f"{times.hits} polls hit in {times.halts} halts"]
-
-    def stops(result) -> list[str]:
-        times = vcpu_times(result)["wake.0"]
-        return [] if times.polls <= 0.1 * times.halts else [f"{times.polls} polls in {times.halts} halts"]
-
-    return [Case(f"poll-{what}", [Guest("wake", append=f"rounds=100 gap_us={gap}",
-                                        words=["vcpus=2", "pin=0,1"])],
-                 cpus=2, ips=IPS_TIME, check=check)
-            for what, gap, check in (("short-wakes", 50, wins), ("long-sleeps", 5000, stops))]
-
-
-def scheduling() -> list[Case]:
-    """Fairness, weights, caps, and many VMs and pCPUs."""
-    def equal(count: int, cpus: int, slices: int, within: float):
-        share = min(cpus / count, 1)
-        return lambda result: shares(result, {f"b{n + 1}.0": share for n in range(count)}, within)
-
-    def weighted(result) -> list[str]:
-        # Both are pinned to one pCPU and busy for 1 s of wall time from their start.
-        return shares(result, {"one.0": 1 / 3, "two.0": 2 / 3}, 0.04)
-
-    def yielded(result) -> list[str]:
-        # vCPU 1 spins until vCPU 0, which waits for the same pCPU, has run: 100 times. A slice is 10 ms.
-        run = vcpu_times(result)["wake.1"].run
-        return [] if run < 500 else [f"vCPU 1 spun for {run} ms: it kept its slices"]
-
-    return [
-        # The first VMs wait while the others are built.
-        Case("sched-4-on-1", spinners(4, 400), ips=IPS_TIME, check=equal(4, 1, 400, 0.02)),
-        Case("sched-3-on-2", spinners(3, 200), cpus=2, ips=IPS_TIME, check=equal(3, 2, 200, 2 / 3 * 0.05)),
-        Case("sched-5-on-4", spinners(5, 200), cpus=4, ips=IPS_TIME, check=equal(5, 4, 200, 0.8 * 0.05)),
-        Case("sched-weight", [
-            Guest("one", stub="spinner", append="slices=100", words=["pin=0"]),
-            Guest("two", stub="spinner", append="slices=100", words=["pin=0", "weight=2"]),
-        ], ips=IPS_TIME, check=weighted),
-        Case("sched-slice", [
-            Guest("one", stub="spinner", append="slices=100", words=["pin=0"]),
-            Guest("two", stub="spinner", append="slices=100", words=["pin=0", "slice_us=20000"]),
-        ], ips=IPS_TIME, check=weighted),
-        # Pause-loop exits: who spins in vain gives the rest of its slice to the other vCPU.
-        Case("sched-pause-loop", [Guest("wake", append="rounds=100 gap_us=50", words=["vcpus=2", "pin=0"])],
-             ips=IPS_TIME, must=[r"\bPAUSE [1-9]\d\d"], check=yielded),
-        Case("sched-cap", [Guest("tenth", stub="spinner", append="slices=100", words=["cap=10"])],
-             ips=IPS_TIME, check=lambda result: shares(result, {"tenth.0": 0.1}, 0.02)),
-        # Started one after the other, for a short time: only that all get on.
-        Case("sched-8-pcpus", spinners(12, 20), cpus=8, check=equal(12, 8, 20, 0.35)),
-        Case("sched-64-vms", [Guest(f"v{n + 1}", stub="ticker", mem="8M") for n in range(64)],
-             cpus=4, memory=768, timeout=150),
-        # Alone on its pCPU: no HLT exit is counted; a VM that is not alone is refused, and says why.
-        *[Case(f"sched-hlt-exit-off{what}", [Guest("ticker", words=["pin=1", "hlt-exit=off"]),
-                                             hello(words=["pin=0"])], words=words,
-               cpus=2, ips=IPS_TIME, must_not=[r"\bHLT \d", r"(?i)\bpanic\b", r"(?i)assert"])
-          for what, words in (("", ""), ("-vid", "vid=on"))],
-        Case("sched-hlt-exit-off-shared", [
-            Guest("hlt", words=["hlt-exit=off"], verdict="failed", reason="pin=", is_tap=False),
-            hello()], status=(1,)),
-        # VMCLEAR at every switch-out: the same behaviour.
-        Case("sched-eager", [hello(), Guest("ticker"), Guest("spinner", append="slices=10"),
-                             *[Guest(f"leak{seed}", stub="fpu_leak",
-                                     append=f"seed={seed} rounds=10 us=1000") for seed in (1, 2)]],
-             cpus=2, ips=IPS_TIME, words="switch=eager", timeout=120),
-    ]
-
-
-def virtio() -> list[Case]:
-    """PCI and virtio: a stub that drives the devices, with and without another VM on its pCPU, and Linux'
-    own drivers."""
-    devices = ["virtio-rng=on", "virtio-console=on"]
-    guest = Guest("virtio", disks=[(fixtures.disk(), "serial=stub-disk")], words=devices,
-                  must=[r"^# by the virtio console$"])
-    size = 2 << 20
-    disk = fixtures.disk(size)
-    virtio_linux = Guest(
-        "linux", kernel=os.path.join(DEMO, "vmlinux"), initrd=os.path.join(DEMO, "initrd-virtio.cpio"),
-        mem="256M", is_tap=False, append=LINUX_APPEND, reason="powered off",
-        words=devices, disks=[(disk, "serial=written"), (disk, "ro")], must=[
-            r"vda: 4096 sectors, ro 0, serial written", r"vdb: 4096 sectors, ro 1, serial disk1",
-            "vda: all " + fixtures.md5_of(disk), "vdb: all " + fixtures.md5_of(disk),
-            "vda: written and read back: " + fixtures.md5_of(disk, size // 2),
-            r"hwrng: virtio_rng\.0, 64 bytes", r"^hvc0: a line by the virtio console",
-            r"PCI-MSI.*virtio\d-req", r"init: powering off"], must_not=[r"insmod .* failed"])
-    return [Case("virtio-stub", [guest], must=[r"virtio-blk: .*idx.*needs a reset"]),
-            Case("virtio-stub-rdrand-off", [guest, hello()], words="rdrand=off", cpus=2),
-            Case("linux-virtio", [virtio_linux], ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=400,
-                 needs=[os.path.join(DEMO, "initrd-virtio.cpio")])]
-
-
-def net_guest(role: str, append: str = "", words: tuple[str, ...] = ()) -> Guest:
-    return Guest(f"net-{role}", stub="net", append=f"role={role} {append}", words=["net=lan0", *words])
-
-
-def linux_net() -> Case:
-    """Two of Debian's kernels ping each other; then one sends the other what must arrive unchanged, by TCP."""
-    def guest(name: str, address: int, peer: int, append: str) -> Guest:
-        return Guest(name, kernel=os.path.join(DEMO, "vmlinux"), initrd=os.path.join(DEMO, "initrd-virtio.cpio"),
-                     mem="160M", words=["net=lan0"], is_tap=False, reason="powered off",
-                     append=f"{LINUX_APPEND} address=10.0.0.{address} peer=10.0.0.{peer} {append}",
-                     must=[r"^eth0: address 02:", r"^eth0: mtu 1500", r"^eth0: carrier 1",
-                           r"5 packets transmitted, 5 packets received", r"PCI-MSI.*virtio\d-input"],
-                     must_not=LINUX_MUST_NOT + [r"insmod .* failed"])
-
-    def same(result) -> list[str]:
-        sums = [[line for line in result.guest_lines(name) if re.match(r"[0-9a-f]{32}  -", line)]
-                for name in ("one", "two")]
-        return [] if sums[0] == sums[1] and len(sums[0]) == 1 else [f"sent and received: {sums}"]
-
-    return Case("linux-net", [guest("one", 1, 2, "send=200000"), guest("two", 2, 1, "")], cpus=2, check=same,
-                ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=600,
-                must=[rf"{name} +nic0 lan0 02:.*, 0 bad$" for name in ("one", "two")],
-                needs=[os.path.join(DEMO, "initrd-virtio.cpio")])
-
-
-def net() -> list[Case]:
-    """Virtio's network device: two VMs on one to four pCPUs, sharing one or not, and a third that listens."""
-    cases = []
-    for cpus in (1, 2, 4):
-        cases.append(Case(f"net-{cpus}cpu", [net_guest("a", "peers=2"), net_guest("b"), net_guest("c")],
-                          cpus=cpus, ips=IPS_TIME, timeout=150, must=[
-                              r"net-a +nic0 lan0 02:.*: rx \d+ frames, \d+ bytes, 0 dropped; .*, 2 bad$",
-                              r"net-c +nic0 lan0 02:.*, 0 dropped; .*, 0 bad$"]))
-    # Two on one pCPU beside a third that never halts; and two LANs that know nothing of each other.
-    cases.append(Case("net-share", [net_guest("a", "rounds=30 late_us=100000", ("pin=0",)), net_guest("b", "", ("pin=0",)),
-                                    *spinners(1, 100, words=["pin=0"])], cpus=2, ips=IPS_TIME, timeout=150))
-    others = [Guest(f"other-{role}", stub="net", append=f"role={role} polls=5 rounds=50", words=["net=lan1"])
-              for role in "ab"]
-    cases.append(Case("net-two-lans", [net_guest("a", "polls=5 rounds=50"), net_guest("b"), *others], cpus=2, ips=IPS_TIME,
-                      words="vid=on", timeout=150, must=[r"other-a +nic0 lan1 .*, 2 bad$"]))
-    cases.append(linux_net())
-    return cases
 
 
 def stubs(cpus: int) -> list[Case]:
@@ -351,36 +193,6 @@ def firmware_and_models() -> list[Case]:
     ]
 
 
-LINUX_APPEND = ("console=ttyS0 earlyprintk=ttyS0 panic=-1 reboot=k i8042.noaux i8042.nomux "
-                "i8042.nopnp random.trust_cpu=on")
-LINUX_MUST = [r"Linux version 6\.1\.", r"^Linux .* x86_64 GNU/Linux", r"^Hypervisor detected: KVM",
-              r"^uptime: \d+\.\d+", r"^init: powering off"]
-LINUX_MUST_NOT = [r"(?i)kernel panic", r"\bBUG:", r"\bOops\b", r"(?i)\bWARNING: CPU"]
-
-
-def linux(name: str, image: str, **changes) -> Guest:
-    return Guest(name, kernel=os.path.join(DEMO, image), initrd=os.path.join(DEMO, "initrd.cpio"),
-                 mem="256M", append=LINUX_APPEND, is_tap=False, must=LINUX_MUST,
-                 must_not=LINUX_MUST_NOT, reason="(?i)power", **changes)
-
-
-def linux_cases() -> list[Case]:
-    common = dict(ips=IPS_TIME, memory=512, carousel=RELEASE_ELF)
-    return [
-        Case("linux-pvh-1cpu", [linux("linux", "vmlinux")], timeout=300, must=[APIC_VID_DEFECT],
-             needs=[os.path.join(DEMO, "vmlinux")], **common),
-        Case("linux-pvh-2cpu-with-stubs",
-             [linux("linux", "vmlinux"), hello(), Guest("ticker"), Guest("spinner")], cpus=2,
-             timeout=400, needs=[os.path.join(DEMO, "vmlinux")], **common),
-    ]
-
-
-APIC_BY_CPU = r"VMX: .*local APIC by virtual-interrupt delivery"
-APIC_IN_SOFTWARE = r"VMX: .*local APIC in software \(vid=off\)"
-APIC_VID_DEFECT = r"VMX: .*local APIC in software \(virtual-interrupt delivery does not heed IF=0\)"
-APIC_NO_VID = r"VMX: .*local APIC in software \(the CPU cannot\)"
-
-
 def local_apic() -> list[Case]:
     """The local APIC by the CPU, with that switched off, and on a CPU that has no such thing."""
     def guests() -> list[Guest]:
@@ -452,32 +264,6 @@ def kvm_cases() -> list[Case]:
         conformance("four", 2, "2,3", "hints=0", words=["kvm-realtime=off"]),
     ], cpus=4, **no_vid))
     return cases
-
-
-# What an SMP kernel finds when no vCPU is sure to be alone.
-LINUX_SMP_MUST = [r"smp: Brought up 1 node, 2 CPUs", r"kvm-guest: KVM setup pv remote TLB flush",
-                  r"kvm-guest: setup PV sched yield", r"kvm-guest: PV spinlocks enabled",
-                  r"kvm-guest: setup PV IPIs"]
-# The eighth number of /proc/stat's first line is steal time.
-LINUX_STOLEN = r"^cpu  (\d+ ){7}[1-9]"
-
-
-def linux_smp_cases() -> list[Case]:
-    common = dict(ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=500,
-                  needs=[os.path.join(DEMO, "vmlinux")])
-    guests = {
-        "share": linux("linux", "vmlinux", words=["vcpus=2", "pin=0"]),
-        "2cpu": linux("linux", "vmlinux", words=["vcpus=2"]),
-    }
-    guests["share"].must = LINUX_MUST + LINUX_SMP_MUST + [LINUX_STOLEN]
-    guests["2cpu"].must = LINUX_MUST + LINUX_SMP_MUST
-    guests["2cpu"].append += " cpuidle_haltpoll.force=Y"
-    return [
-        # The local APIC in software: PV_EOI is offered, and used.
-        Case("linux-smp-share", [guests["share"]], words="vid=off",
-             must=[APIC_IN_SOFTWARE, r"pv_eoi [1-9]"], **common),
-        Case("linux-smp-2cpu", [guests["2cpu"]], cpus=2, must=[r"poll_control 0"], **common),
-    ]
 
 
 def smp(cpus: int) -> list[Case]:
