@@ -3,7 +3,6 @@ disk, and what carousel.efi says of a broken configuration."""
 
 from __future__ import annotations
 
-import os
 
 import fixtures
 from case import Case, Guest
