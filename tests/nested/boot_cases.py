@@ -3,7 +3,6 @@ disk, and what carousel.efi says of a broken configuration."""
 
 from __future__ import annotations
 
-
 import fixtures
 from case import Case, Guest
 from carousel_lib.common import OVMF_BOCHS, OVMF_CODE
