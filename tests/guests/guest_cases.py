@@ -4,11 +4,13 @@ on unpacking itself; the others enter the same kernel's vmlinux."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from case import DEMO, IPS_TIME, RELEASE_ELF, Case, Guest
-from linux_cases import LINUX_MUST, LINUX_MUST_NOT
+from linux_cases import LINUX_MUST, LINUX_MUST_NOT, linux_net, linux_virtio
 from packages import CLOUD, MEMTEST, XEN, fetch
+from typing_cases import shell
 
 INITRD = os.path.join(DEMO, "initrd.cpio")
 # memtest86+ never opens interrupts, so that a defect of Bochs costs an exit every 50 microseconds
@@ -46,6 +48,7 @@ def linux_cases(skip: str) -> list[Case]:
             vmlinux, 1, words=("on-reset=restart:1",), append="carousel=reboot-once",
             must=[r"(?s)init: rebooting.*Linux version 6\.1\..*init: this is the second life"])],
              must=[r"VM 'linux': reset, restart 1 of 1", r"^ +restarts 1$"], timeout=600, **common),
+        *[dataclasses.replace(case, skip=skip) for case in (linux_net(), linux_virtio(), shell())],
     ]
 
 

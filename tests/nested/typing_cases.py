@@ -35,7 +35,7 @@ def shell() -> Case:
                   mem="256M", append=SHELL_APPEND, is_tap=False, reason="(?i)power")
     prompt = r"/ # "
     return Case("keys-linux-shell", [guest], console="linux", ips=IPS_TIME, memory=512, timeout=240,
-                carousel=RELEASE_ELF, needs=[os.path.join(DEMO, "vmlinux")], script=[
+                carousel=RELEASE_ELF, script=[
                     (prompt, b"stty rows 24 columns 80; stty -a\r"),
                     (r"speed \d+ baud; rows 24; columns 80;.*intr = \^C.*" + prompt,
                      b"printf '\\033[?1049h\\001\\002\\020\\377|\\033[?1049l\\n'\r"),
@@ -53,7 +53,6 @@ def shell() -> Case:
 def cases() -> list[Case]:
     common = dict(ips=IPS_TIME, timeout=60)
     return [
-        shell(),
         # What is typed goes to the first VM, then where the keys say.
         Case("keys-switch", [echo("one", b"1\r\x01!"), echo("two", b"2\r22"), echo("three", b"3\r")], cpus=2, script=[
             ("(# ready.*){3}", b"1\r" + CTRL_A + b"n2\r"),
