@@ -8,10 +8,12 @@ takes input only as fast as Carousel reads it. QEMU's is its standard input and 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -170,6 +172,25 @@ class Bochs(Machine):
             self.process = self._spawn([program, "-q", "-f", "bochsrc", "-rc", "rc"], "bochs.out",
                                        stdin=subprocess.DEVNULL)
             self._line = self._accept(listener)
+        self._drain_screen()
+
+    def _drain_screen(self) -> None:
+        """Bochs' text screen is a pseudo terminal. When nobody reads what it shows, Bochs stops for ever."""
+        with open(os.path.join(self.log_dir, "bochs.out"), "rb") as file:
+            name = re.search(rb'connected to screen "([^"]+)"', file.read())
+        if not name:
+            return
+        screen = os.open(name[1], os.O_RDONLY | os.O_NOCTTY)
+
+        def drain() -> None:
+            try:
+                while os.read(screen, 65536):
+                    pass
+            except OSError:  # Bochs has ended
+                pass
+            os.close(screen)
+
+        threading.Thread(target=drain, daemon=True).start()
 
     def _accept(self, listener: socket.socket) -> socket.socket:
         assert self.process
