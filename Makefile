@@ -187,7 +187,8 @@ coverage:
 
 # The tests whose threads are pCPUs, under ThreadSanitizer. STRESS: seconds for each that can go on.
 STRESS     ?= 10
-TSAN_TESTS := $(TSAN)/test_sched $(TSAN)/test_lapic_post $(TSAN)/test_netswitch_threads $(TSAN)/test_post
+TSAN_TESTS := $(TSAN)/test_sched $(TSAN)/test_lapic_post $(TSAN)/test_netswitch_threads $(TSAN)/test_post \
+	$(TSAN)/test_pause_threads
 
 $(TSAN)/libpure.a: $(PURE:%.c=$(TSAN)/%.o) $(FAKES:%.c=$(TSAN)/%.o)
 	@rm -f $@

@@ -37,8 +37,10 @@ void vm_begin_restart(struct vm *vm)
 {
 	/* vm_end says that the VM has ended, then requests the stop. Whose request is lost here is
 	 * seen to have ended. */
-	for (uint32_t i = 0; i < vm->params.vcpus; i++)
-		__atomic_exchange_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < vm->params.vcpus; i++) {
+		__atomic_fetch_and(&vm->vcpu[i]->requests, VCPU_REQ_PAUSED, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&vm->vcpu[i]->is_parked, false, __ATOMIC_RELEASE);
+	}
 	__atomic_store_n(&vm->is_resetting, false, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vm->has_ended, __ATOMIC_SEQ_CST))
 		return;

@@ -13,6 +13,9 @@ void vcpu_request(struct vcpu *vcpu, uint32_t bits)
 	__atomic_fetch_or(&vcpu->requests, bits, __ATOMIC_SEQ_CST);
 	if (unlikely(bits & (VCPU_REQ_WAKES | VCPU_REQ_STARTUP)))
 		__atomic_fetch_add(&vcpu->vm->wakeups, 1, __ATOMIC_SEQ_CST);
+	/* One that is paused looks when it goes on (vcpu_resume). */
+	if (unlikely(vcpu_is_held(__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST))))
+		return;
 	sched_kick(&vcpu->se);
 }
 

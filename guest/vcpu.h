@@ -14,16 +14,21 @@
 struct vm;
 
 /* Requests: bits of vcpu->requests, set by vcpu_request(), served before each entry. */
-#define VCPU_REQ_EVENT   BIT(0) /* an interrupt may have to be injected */
-#define VCPU_REQ_NMI     BIT(1)
-#define VCPU_REQ_INIT    BIT(2)
-#define VCPU_REQ_STARTUP BIT(3)
-#define VCPU_REQ_STOP    BIT(4) /* the VM has ended */
-#define VCPU_REQ_UNHALT  BIT(5) /* KVM_HC_KICK_CPU: ends this halt, or the next */
-#define VCPU_REQ_CLOCK   BIT(6) /* the pvclock area is out of date */
-#define VCPU_REQ_RESTART BIT(7) /* of vCPU 0: to begin the VM anew (guest/restart.c) */
+#define VCPU_REQ_EVENT          BIT(0) /* an interrupt may have to be injected */
+#define VCPU_REQ_NMI            BIT(1)
+#define VCPU_REQ_INIT           BIT(2)
+#define VCPU_REQ_STARTUP        BIT(3)
+#define VCPU_REQ_STOP           BIT(4) /* the VM has ended */
+#define VCPU_REQ_UNHALT         BIT(5) /* KVM_HC_KICK_CPU: ends this halt, or the next */
+#define VCPU_REQ_CLOCK          BIT(6) /* the pvclock area is out of date */
+#define VCPU_REQ_RESTART        BIT(7) /* of vCPU 0: to begin the VM anew (guest/restart.c) */
+#define VCPU_REQ_RESUME         BIT(8) /* a reason to be paused has gone (guest/pause.c) */
+/* Reasons to be paused: not served, but kept until they are taken back. */
+#define VCPU_REQ_PAUSE_MONITOR  BIT(9)
+#define VCPU_REQ_PAUSE_DEBUGGER BIT(10)
+#define VCPU_REQ_PAUSED         (VCPU_REQ_PAUSE_MONITOR | VCPU_REQ_PAUSE_DEBUGGER)
 /* Those that end a halt by themselves. */
-#define VCPU_REQ_WAKES   (VCPU_REQ_NMI | VCPU_REQ_INIT | VCPU_REQ_STOP | VCPU_REQ_UNHALT)
+#define VCPU_REQ_WAKES          (VCPU_REQ_NMI | VCPU_REQ_INIT | VCPU_REQ_STOP | VCPU_REQ_UNHALT)
 
 enum vcpu_activity {
 	VCPU_ACTIVE,
@@ -58,6 +63,7 @@ struct vcpu {
 	uint32_t apic_id;       /* (i) */
 	uint8_t startup_vector; /* (a) of the last SIPI */
 	bool is_nmi_pending;    /* (o) */
+	bool is_parked;         /* (o) written, (a) read: paused, and out of the guest */
 	bool is_unhalted;       /* (o) kicked while it ran: the next HLT does not halt */
 	bool is_interrupt_open; /* (o) HALTED: was RFLAGS.IF set? (a) read for the end of the VM */
 	bool is_pv_eoi_armed;   /* (o) the guest may end the interrupt by a bit in memory */
@@ -105,6 +111,12 @@ static inline void vcpu_log_exit(struct vcpu *vcpu, uint32_t reason)
 	vcpu->exit_log_at = (vcpu->exit_log_at + (uint32_t)sizeof(struct vcpu_exit_log)) &
 			    (uint32_t)(sizeof(vcpu->exit_log) - 1);
 	vcpu_last_exit(vcpu)->reason = reason;
+}
+
+/* Do these requests keep a vCPU out of the guest? A stop they do not keep. */
+static inline bool vcpu_is_held(uint32_t requests)
+{
+	return (requests & VCPU_REQ_PAUSED) && !(requests & VCPU_REQ_STOP);
 }
 
 /* Sets the request bits and makes the vCPU look. Any pCPU, the VM's lock may be held. */

@@ -295,13 +295,13 @@ bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...)
 }
 
 /* Can this vCPU still run, or be about to? The requests first: what ends a halt is cleared when the
- * vCPU is active already. */
+ * vCPU is active already. One that is paused is looked at again when it goes on. */
 static bool is_alive(struct vcpu *vcpu, uint32_t *activity)
 {
 	uint32_t requests = __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
 
 	*activity = __atomic_load_n(&vcpu->activity, __ATOMIC_SEQ_CST);
-	if (*activity == VCPU_ACTIVE || (requests & VCPU_REQ_WAKES))
+	if (*activity == VCPU_ACTIVE || (requests & (VCPU_REQ_WAKES | VCPU_REQ_PAUSED)))
 		return true;
 	if (*activity == VCPU_WAIT_FOR_STARTUP)
 		return requests & VCPU_REQ_STARTUP;

@@ -4,6 +4,7 @@
 #include "cpu/insn.h"
 #include "cpu/trap.h"
 #include "guest/kvm.h"
+#include "guest/pause.h"
 #include "guest/vcpu_arch.h"
 #include "vmx/reason.h"
 #include "vmx/vmx.h"
@@ -14,8 +15,18 @@
 static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	uint32_t requests, activity;
+	uint32_t requests = __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST), activity;
 
+	/* What is served is taken bit by bit: reasons to be paused are others' to take back. */
+	if (likely(requests == VCPU_REQ_EVENT && vcpu->activity == VCPU_ACTIVE)) {
+		__atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_EVENT, __ATOMIC_SEQ_CST);
+		vmx_inject_pending(v);
+		return true;
+	}
+	if (vcpu_hold(vcpu)) {
+		*verdict = SCHED_WAIT;
+		return false;
+	}
 	if (vcpu->activity == VCPU_HALTED && !vcpu_resume_from_halt(vcpu)) {
 		*verdict = SCHED_WAIT;
 		return false;
@@ -23,11 +34,8 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	activity = vcpu->activity;
 	/* With its requests taken and not yet served it must not look dead to vm_check_halted. */
 	__atomic_store_n(&vcpu->activity, VCPU_ACTIVE, __ATOMIC_RELEASE);
-	requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
-	if (likely(requests == VCPU_REQ_EVENT && activity == VCPU_ACTIVE)) {
-		vmx_inject_pending(v);
-		return true;
-	}
+	requests = __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST) & ~VCPU_REQ_PAUSED;
+	__atomic_fetch_and(&vcpu->requests, ~requests, __ATOMIC_SEQ_CST);
 	if (requests & VCPU_REQ_STOP) {
 		/* It stays set: whoever enters again must see it. */
 		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
@@ -254,9 +262,7 @@ static void vmx_switch_out(struct sched_entity *se)
 
 static bool vmx_is_woken(struct sched_entity *se)
 {
-	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
-
-	return __atomic_load_n(&v->vcpu.requests, __ATOMIC_SEQ_CST) != 0;
+	return vcpu_is_woken(&container_of(se, struct vmx_vcpu, vcpu.se)->vcpu);
 }
 
 const struct sched_ops vmx_sched_ops = {

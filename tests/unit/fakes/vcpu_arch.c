@@ -8,6 +8,7 @@
 #include "fakes/interrupts.h"
 #include "fakes/percpu.h"
 #include "fakes/vcpu_arch.h"
+#include "guest/pause.h"
 #include "lib/string.h"
 #include "mm/hostmap.h"
 #include "mm/page.h"
@@ -59,9 +60,7 @@ static void nothing(struct sched_entity *se)
 
 static bool is_woken(struct sched_entity *se)
 {
-	struct vcpu *vcpu = container_of(se, struct vcpu, se);
-
-	return __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST) != 0;
+	return vcpu_is_woken(container_of(se, struct vcpu, se));
 }
 
 const struct sched_ops *vcpu_arch_sched_ops(void)
