@@ -2,7 +2,8 @@
 starts in its log directory with an image and gives a two-way line to COM1.
 
 Bochs' serial port is a socket (mode=socket-client): it loses nothing when we are slow to read, and
-takes input only as fast as Carousel reads it. QEMU's is its standard input and output.
+takes input only as fast as Carousel reads it. QEMU's is its standard input and output. Further ports
+are sockets in both, or files.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .common import Failure, OVMF_BOCHS, OVMF_CODE, OVMF_VARS, STATUS_HYPERVISOR, tail, tool
+from .ports import Port, bochs_config, qemu_arguments
 
 BOCHS_MODEL = "corei7_skylake_x"
 BOCHS_IPS = 50_000_000
@@ -33,7 +36,6 @@ clock: sync=none, time0=946684800, rtc_sync=0
 boot: {boot}
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: {medium}
-com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 magic_break: enabled=1
 log: bochs.log
 panic: action=fatal
@@ -56,18 +58,23 @@ class Options:
     is_disk: bool = False  # the image is a hard disk's, not a CD's
     is_pci_serial: bool = False  # QEMU: the console is a card's UART instead of COM1
     has_monitor: bool = False    # QEMU: Qemu.monitor() can be used
+    # More serial ports, of com2 to com4: such that Machine.ports has, and such whose output goes to files.
+    ports: list[str] = field(default_factory=list)
+    port_files: dict[str, str] = field(default_factory=dict)
     extra: list[str] = field(default_factory=list)
 
 
 class Machine:
     """A running emulator. `output` is the descriptor that COM1's bytes come from."""
 
+    name = ""
     end_word = ""  # the value of Carousel's `end=` that stops this machine
 
     def __init__(self, log_dir: str, options: Options) -> None:
         self.log_dir = log_dir
         self.options = options
         self.process: subprocess.Popen | None = None
+        self.ports: dict[str, Port] = {}  # those of options.ports, while it runs
 
     @property
     def output(self) -> int:
@@ -86,7 +93,22 @@ class Machine:
             if os.path.lexists(link):
                 os.unlink(link)
             os.symlink(os.path.abspath(image), link)
+        self.ports = {name: Port(name) for name in self.options.ports}
         self._start()
+        self._accept(self.ports.values())
+
+    def _accept(self, ports: Iterable[Port]) -> None:
+        """Waits until the emulator has connected to all of these."""
+        deadline = time.monotonic() + 30
+        for port in ports:
+            while not port.accept(0.1):
+                if not self.process or self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise Failure(f"{self.name} did not start", f"its log ends: {self._log_tail()}",
+                                  STATUS_HYPERVISOR)
+
+    def _log_tail(self) -> str:
+        raise NotImplementedError
 
     def _start(self) -> None:
         raise NotImplementedError
@@ -116,14 +138,17 @@ class Machine:
             if not self.wait(3):
                 self.process.kill()
                 self.process.wait()
+        for port in self.ports.values():
+            port.close()
 
 
 class Bochs(Machine):
+    name = "Bochs"
     end_word = "bochs"
 
     def __init__(self, log_dir: str, options: Options) -> None:
         super().__init__(log_dir, options)
-        self._line: socket.socket | None = None
+        self._line: Port | None = None
 
     @property
     def output(self) -> int:
@@ -132,10 +157,7 @@ class Bochs(Machine):
 
     def send(self, data: bytes) -> None:
         assert self._line
-        try:
-            self._line.sendall(data)
-        except OSError:
-            pass  # it has just ended; the reader notices
+        self._line.send(data)
 
     def has_ended_well(self) -> bool:
         """The magic breakpoint lets the script's `quit` run: status 0. A triple fault or a panic is
@@ -143,7 +165,7 @@ class Bochs(Machine):
         assert self.process
         return self.process.returncode == 0
 
-    def config(self, port: int) -> str:
+    def config(self, console: Port) -> str:
         options = self.options
         rom, memory = f"{BOCHS_SHARE}/BIOS-bochs-latest", options.memory
         if options.is_uefi:
@@ -155,24 +177,26 @@ class Bochs(Machine):
         text = BOCHSRC.format(rom=rom, share=BOCHS_SHARE, model=options.cpu_model or BOCHS_MODEL,
                               boot="disk" if options.is_disk else "cdrom", medium=medium,
                               cpus=options.cpus, ips=options.ips, memory=memory,
-                              host_memory=min(memory, 2048), port=port,
+                              host_memory=min(memory, 2048),
                               ignore_msrs=int(options.is_uefi))
+        text += bochs_config([console, *self.ports.values()], options.port_files)
         return text + "".join(line + "\n" for line in options.extra)
 
     def _start(self) -> None:
         program = tool("bochs-bin", "bochs bochs-term bochsbios vgabios")
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(1)
-            listener.settimeout(0.1)
-            with open(os.path.join(self.log_dir, "bochsrc"), "w", encoding="utf-8") as file:
-                file.write(self.config(listener.getsockname()[1]))
-            with open(os.path.join(self.log_dir, "rc"), "w", encoding="utf-8") as file:
-                file.write("c\nquit\n")  # the debugger's prompts: at the start, at the end
-            self.process = self._spawn([program, "-q", "-f", "bochsrc", "-rc", "rc"], "bochs.out",
-                                       stdin=subprocess.DEVNULL)
-            self._line = self._accept(listener)
+        self._line = Port("com1")
+        with open(os.path.join(self.log_dir, "bochsrc"), "w", encoding="utf-8") as file:
+            file.write(self.config(self._line))
+        with open(os.path.join(self.log_dir, "rc"), "w", encoding="utf-8") as file:
+            file.write("c\nquit\n")  # the debugger's prompts: at the start, at the end
+        self.process = self._spawn([program, "-q", "-f", "bochsrc", "-rc", "rc"], "bochs.out",
+                                   stdin=subprocess.DEVNULL)
+        self._accept([self._line])
         self._drain_screen()
+
+    def _log_tail(self) -> str:
+        return tail(os.path.join(self.log_dir, "bochs.log"), 5) or \
+            tail(os.path.join(self.log_dir, "bochs.out"), 5)
 
     def _drain_screen(self) -> None:
         """Bochs' text screen is a pseudo terminal. When nobody reads what it shows, Bochs stops for ever."""
@@ -192,20 +216,6 @@ class Bochs(Machine):
 
         threading.Thread(target=drain, daemon=True).start()
 
-    def _accept(self, listener: socket.socket) -> socket.socket:
-        assert self.process
-        deadline = time.monotonic() + 30
-        while self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                line, _ = listener.accept()
-                return line
-            except socket.timeout:
-                continue
-        self.stop()
-        log = tail(os.path.join(self.log_dir, "bochs.log"), 5) or \
-            tail(os.path.join(self.log_dir, "bochs.out"), 5)
-        raise Failure("Bochs did not start", f"its log ends: {log}", STATUS_HYPERVISOR)
-
     def stop(self) -> None:
         super().stop()
         if self._line:
@@ -214,6 +224,7 @@ class Bochs(Machine):
 
 
 class Qemu(Machine):
+    name = "QEMU"
     end_word = "debug-exit"
     accelerator = "tcg"
     default_model = "max"
@@ -248,6 +259,7 @@ class Qemu(Machine):
                    "-chardev", "stdio,id=com1,signal=off"]
         command += ["-device", "pci-serial,chardev=com1"] if options.is_pci_serial else \
             ["-serial", "chardev:com1"]
+        command += qemu_arguments(list(self.ports.values()), options.port_files)
         if options.has_monitor:
             command += ["-monitor", "unix:monitor,server=on,wait=off"]
         if options.is_uefi:
@@ -291,6 +303,9 @@ class Qemu(Machine):
             shutil.copyfile(OVMF_VARS, os.path.join(self.log_dir, "efivars.fd"))
         self.process = self._spawn(command, "qemu.err", stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE)
+
+    def _log_tail(self) -> str:
+        return tail(os.path.join(self.log_dir, "qemu.err"), 5)
 
 
 class Kvm(Qemu):
