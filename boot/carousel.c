@@ -2,6 +2,7 @@
  * end. */
 #include "boot/boot.h"
 #include "boot/build.h"
+#include "boot/ports.h"
 #include "cpu/apic.h"
 #include "cpu/insn.h"
 #include "cpu/panic.h"
@@ -209,6 +210,7 @@ void carousel_main(const struct boot *boot)
 	if (!vm_count())
 		leave(2, "no VM to run, see above");
 	console_start();
+	ports_start();
 	sched_timer_arm(&reap_timer, rdtsc()); /* for those that have ended meanwhile */
 	sched_loop();
 }

@@ -4,7 +4,7 @@
 #include "cpu/insn.h"
 #include "drivers/fbtext.h"
 #include "drivers/pci.h"
-#include "drivers/uart16550.h"
+#include "drivers/serial.h"
 #include "drivers/vgatext.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -89,10 +89,10 @@ static void init_screen(const struct mb2 *mb2)
 
 static bool start_serial(const struct uart_place *place)
 {
-	if (host_uart_init(place))
+	if (host_uart_open(&serial_console, place))
 		return false;
 	serial = *place;
-	log_add_sink(host_uart_sink());
+	log_add_sink(serial_sink());
 	return true;
 }
 

@@ -3,17 +3,17 @@
 #include "boot/console.h"
 #include "boot/firmware.h"
 #include "boot/memory.h"
+#include "boot/ports.h"
 #include "boot/smp.h"
 #include "cpu/apic.h"
 #include "cpu/init.h"
 #include "cpu/insn.h"
 #include "cpu/panic.h"
 #include "cpu/trap.h"
-#include "drivers/ioapic.h"
 #include "drivers/pic.h"
 #include "drivers/reset.h"
+#include "drivers/serial.h"
 #include "drivers/tsc_calibrate.h"
-#include "drivers/uart16550.h"
 #include "guest/vm.h"
 #include "lib/log.h"
 #include "lib/printf.h"
@@ -56,7 +56,7 @@ void boot_end(uint8_t status, const char *why)
 	int len = fmt_snprintf(line, sizeof(line), "end: status %u: %s\n", status, why);
 
 	log_raw(line, MIN((size_t)len, sizeof(line) - 1));
-	host_uart_flush();
+	host_uart_flush(&serial_console);
 	machine_end(how[boot.config.options.end], status);
 }
 
@@ -128,18 +128,6 @@ static hpa_t init_memory(void)
 	return trampoline;
 }
 
-/* The console's interrupt, to this pCPU; without it the console waits for its UART. */
-static void init_uart_interrupt(void)
-{
-	int irq = console_isa_irq();
-
-	if (irq < 0 || !boot.has_madt || host_ioapic_init(&boot.madt) ||
-	    host_ioapic_route_isa((uint8_t)irq, VECTOR_UART, this_cpu()->apic_id))
-		log_info("the console is written without interrupts, and has no input");
-	else
-		host_uart_enable_interrupts();
-}
-
 static void init_interrupts(void)
 {
 	host_pic_disable();
@@ -178,7 +166,8 @@ void boot_main(uint32_t magic, uint32_t info)
 	config_parse(&boot.config, boot.mb2.cmdline, boot.module, boot.mb2.module_count,
 		     percpu_count());
 	/* Not before: as long as interrupts are off a line must not wait for one. */
-	init_uart_interrupt();
+	ports_open(&boot.config.options);
+	ports_route(&boot);
 	irq_enable();
 	carousel_main(&boot);
 }

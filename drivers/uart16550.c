@@ -1,4 +1,6 @@
-/* The 16550 of the host's console. */
+/* The host's 16550s. */
+#include "drivers/uart16550.h"
+
 #include <linux/serial_reg.h>
 
 #include "cpu/apic.h"
@@ -6,12 +8,9 @@
 #include "cpu/irq.h"
 #include "cpu/panic.h"
 #include "cpu/trap.h"
-#include "drivers/uart16550.h"
 #include "lib/errno.h"
 #include "mm/hostmap.h"
 
-#define TX_SIZE     32768u /* powers of two */
-#define RX_SIZE     256u
 #define FIFO_BYTES  16u
 /* A byte takes 87 microseconds, and each look is an I/O access of half a microsecond or more; a
  * UART that is not ready after so many is stuck, and losing text is better than hanging. */
@@ -19,197 +18,155 @@
 /* More than a UART can have pending: one that never stops is broken, and must not hang the host. */
 #define IRQ_ROUNDS  256u
 
-static struct {
-	struct spinlock lock; /* irq: tx, rx, is_interrupt_driven and the registers */
-	struct uart_place at; /* (i) after host_uart_init */
-	bool is_interrupt_driven;
-	bool is_after_cr;
-	uint8_t ier;
-	enum host_uart_mode mode;
-	uint32_t withheld;         /* lines, since the mode was set */
-	uint32_t tx_head, tx_tail; /* bytes ever put in and taken out */
-	uint32_t rx_head, rx_tail;
-	void (*consume)(uint8_t byte);
-	uint8_t tx[TX_SIZE];
-	uint8_t rx[RX_SIZE];
-} uart = {.lock = SPINLOCK_INIT(LOCK_CONSOLE)};
+/* The ports whose interrupts are enabled. Grows at boot only, its head last. */
+static struct host_uart *ports; /* (a) */
 
-static uint8_t reg_read(unsigned reg)
+static uint8_t reg_read(const struct host_uart *uart, unsigned reg)
 {
-	if (uart.at.memory)
-		return *(volatile uint8_t *)hpa_to_ptr(HPA(uart.at.memory + reg));
-	return inb((uint16_t)(uart.at.port + reg));
+	if (uart->at.memory)
+		return *(volatile uint8_t *)hpa_to_ptr(HPA(uart->at.memory + reg));
+	return inb((uint16_t)(uart->at.port + reg));
 }
 
-static void reg_write(unsigned reg, uint8_t value)
+static void reg_write(const struct host_uart *uart, unsigned reg, uint8_t value)
 {
-	if (uart.at.memory)
-		*(volatile uint8_t *)hpa_to_ptr(HPA(uart.at.memory + reg)) = value;
+	if (uart->at.memory)
+		*(volatile uint8_t *)hpa_to_ptr(HPA(uart->at.memory + reg)) = value;
 	else
-		outb((uint16_t)(uart.at.port + reg), value);
+		outb((uint16_t)(uart->at.port + reg), value);
 }
 
-static void wait_for(uint8_t status)
+/* --- sending, with the lock held ---------------------------------------------------------------
+ */
+
+static void wait_for(const struct host_uart *uart, uint8_t status)
 {
-	for (uint32_t i = 0; i < READY_LOOKS && (reg_read(UART_LSR) & status) != status; i++)
+	for (uint32_t i = 0; i < READY_LOOKS && (reg_read(uart, UART_LSR) & status) != status; i++)
 		cpu_relax();
 }
 
-static void fill_fifo(void)
+static void fill_fifo(struct host_uart *uart)
 {
-	for (unsigned i = 0; i < FIFO_BYTES && uart.tx_tail != uart.tx_head; i++)
-		reg_write(UART_TX, uart.tx[uart.tx_tail++ % TX_SIZE]);
+	for (unsigned i = 0; i < FIFO_BYTES && uart->tx_tail != uart->tx_head; i++)
+		reg_write(uart, UART_TX, uart->tx[uart->tx_tail++ % uart->tx_size]);
 }
 
 /* Writes a FIFO's worth from the ring, waiting for the UART: all of the FIFO is empty when THRE is.
  */
-static void drain_some(void)
+static void drain_some(struct host_uart *uart)
 {
-	wait_for(UART_LSR_THRE);
-	fill_fifo();
+	wait_for(uart, UART_LSR_THRE);
+	fill_fifo(uart);
 }
 
-static void drain_all(void)
+static void drain_all(struct host_uart *uart)
 {
-	while (uart.tx_tail != uart.tx_head)
-		drain_some();
+	while (uart->tx_tail != uart->tx_head)
+		drain_some(uart);
 }
 
 /* 'Transmitter holding register empty' interrupts exactly while there is something to send.
  * Switching them on with the register empty raises one at once. */
-static void update_ier(void)
+static void update_ier(struct host_uart *uart)
 {
 	uint8_t ier = UART_IER_RDI;
 
-	if (uart.tx_head != uart.tx_tail)
+	if (uart->tx_head != uart->tx_tail)
 		ier |= UART_IER_THRI;
-	if (ier != uart.ier)
-		reg_write(UART_IER, ier);
-	uart.ier = ier;
+	if (ier != uart->ier)
+		reg_write(uart, UART_IER, ier);
+	uart->ier = ier;
 }
 
-static void put(char c)
+static uint32_t room(const struct host_uart *uart)
 {
-	if (uart.tx_head - uart.tx_tail == TX_SIZE)
-		drain_some();
-	uart.tx[uart.tx_head++ % TX_SIZE] = (uint8_t)c;
+	return uart->tx_size - (uart->tx_head - uart->tx_tail);
 }
 
-static void put_text(const char *text, size_t len)
+void host_uart_put_waiting(struct host_uart *uart, uint8_t byte)
 {
-	bool is_line_start = true; /* a sink is given whole lines */
-
-	for (size_t i = 0; i < len; i++) {
-		if (is_line_start && uart.mode == HOST_UART_MARKED)
-			put(HOST_UART_STX);
-		is_line_start = text[i] == '\n';
-		if (text[i] == '\n' && !uart.is_after_cr)
-			put('\r');
-		put(text[i]);
-		uart.is_after_cr = text[i] == '\r';
-	}
+	if (!room(uart))
+		drain_some(uart);
+	uart->tx[uart->tx_head++ % uart->tx_size] = byte;
 }
 
-static void send_ring(void)
+void host_uart_send_waiting(struct host_uart *uart)
 {
-	if (uart.is_interrupt_driven)
-		update_ier();
+	if (uart->is_interrupt_driven && !panic_is_active())
+		update_ier(uart);
 	else
-		drain_all();
+		drain_all(uart);
 }
 
-static void sink_write(struct log_sink *sink __unused, const char *text, size_t len)
+uint32_t host_uart_write(struct host_uart *uart, const void *bytes, uint32_t len)
 {
-	uint64_t flags;
+	const uint8_t *from = bytes;
+	uint64_t flags = spin_lock_irq(&uart->lock);
 
-	if (panic_is_active()) {
-		/* Another pCPU may have been stopped with the lock held. */
-		put_text(text, len);
-		drain_all();
+	len = MIN(len, room(uart));
+	for (uint32_t i = 0; i < len; i++)
+		uart->tx[uart->tx_head++ % uart->tx_size] = from[i];
+	if (uart->is_interrupt_driven)
+		update_ier(uart);
+	spin_unlock_irq(&uart->lock, flags);
+	return len;
+}
+
+uint32_t host_uart_room(struct host_uart *uart)
+{
+	uint64_t flags = spin_lock_irq(&uart->lock);
+	uint32_t bytes = room(uart);
+
+	spin_unlock_irq(&uart->lock, flags);
+	return bytes;
+}
+
+void host_uart_flush(struct host_uart *uart)
+{
+	/* In a panic another pCPU may have been stopped with the lock held. */
+	bool is_locking = !panic_is_active();
+	uint64_t flags = 0;
+
+	if (!host_uart_is_open(uart))
 		return;
-	}
-	flags = spin_lock_irq(&uart.lock);
-	if (uart.mode == HOST_UART_STREAM) {
-		uart.withheld++;
-	} else {
-		put_text(text, len);
-		send_ring();
-	}
-	spin_unlock_irq(&uart.lock, flags);
+	if (is_locking)
+		flags = spin_lock_irq(&uart->lock);
+	drain_all(uart);
+	wait_for(uart, UART_LSR_TEMT);
+	if (is_locking)
+		spin_unlock_irq(&uart->lock, flags);
 }
 
-static void sink_stream(struct log_sink *sink __unused, const char *bytes, size_t len)
-{
-	uint64_t flags;
-
-	if (panic_is_active())
-		return;
-	flags = spin_lock_irq(&uart.lock);
-	for (size_t i = 0; i < len; i++) {
-		bool is_mark = bytes[i] == HOST_UART_STX || bytes[i] == HOST_UART_DLE;
-
-		if (is_mark && uart.mode == HOST_UART_MARKED) {
-			put(HOST_UART_DLE);
-			put((char)(bytes[i] ^ 0x40));
-		} else {
-			put(bytes[i]);
-		}
-		uart.is_after_cr = false;
-	}
-	send_ring();
-	spin_unlock_irq(&uart.lock, flags);
-}
-
-uint32_t host_uart_set_mode(enum host_uart_mode mode)
-{
-	uint64_t flags = spin_lock_irq(&uart.lock);
-	uint32_t withheld = uart.withheld;
-
-	uart.mode = mode;
-	uart.withheld = 0;
-	spin_unlock_irq(&uart.lock, flags);
-	return withheld;
-}
-
-static struct log_sink sink = {.write = sink_write, .stream = sink_stream};
-
-struct log_sink *host_uart_sink(void)
-{
-	return &sink;
-}
+/* --- starting ----------------------------------------------------------------------------------
+ */
 
 /* In loopback mode the modem outputs come back as inputs: OUT2 as DCD, RTS as CTS. */
-static bool is_present(void)
+static bool is_present(const struct host_uart *uart)
 {
 	uint8_t msr;
 
-	reg_write(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
-	msr = reg_read(UART_MSR) & (UART_MSR_DCD | UART_MSR_RI | UART_MSR_DSR | UART_MSR_CTS);
+	reg_write(uart, UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
+	msr = reg_read(uart, UART_MSR) & (UART_MSR_DCD | UART_MSR_RI | UART_MSR_DSR | UART_MSR_CTS);
 	return msr == (UART_MSR_DCD | UART_MSR_CTS);
 }
 
-static bool is_somewhere(const struct uart_place *place)
+int host_uart_open(struct host_uart *uart, const struct uart_place *place)
 {
-	return place->memory || place->port;
-}
-
-int host_uart_init(const struct uart_place *place)
-{
-	if (!is_somewhere(place))
+	uart->at = *place;
+	if (!host_uart_is_open(uart))
 		return -ENODEV;
-	uart.at = *place;
-	if (!is_present()) {
-		uart.at = (struct uart_place){0};
+	if (!is_present(uart)) {
+		uart->at = (struct uart_place){0};
 		return -ENODEV;
 	}
-	reg_write(UART_IER, 0);
-	reg_write(UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
-	reg_write(UART_DLL, 1); /* 115200 */
-	reg_write(UART_DLM, 0);
-	reg_write(UART_LCR, UART_LCR_WLEN8);
-	reg_write(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT);
+	reg_write(uart, UART_IER, 0);
+	reg_write(uart, UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
+	reg_write(uart, UART_DLL, 1); /* 115200 */
+	reg_write(uart, UART_DLM, 0);
+	reg_write(uart, UART_LCR, UART_LCR_WLEN8);
+	reg_write(uart, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT);
 	/* OUT2 lets the interrupt out on a PC. */
-	reg_write(UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+	reg_write(uart, UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
 	return 0;
 }
 
@@ -227,81 +184,100 @@ int host_uart_isa_irq(uint16_t port)
 	}
 }
 
-static void receive(void)
-{
-	while (reg_read(UART_LSR) & UART_LSR_DR) {
-		uint8_t byte = reg_read(UART_RX);
+/* --- serving -----------------------------------------------------------------------------------
+ */
 
-		if (uart.rx_head - uart.rx_tail < RX_SIZE)
-			uart.rx[uart.rx_head++ % RX_SIZE] = byte;
+static void receive(struct host_uart *uart)
+{
+	while (reg_read(uart, UART_LSR) & UART_LSR_DR) {
+		uint8_t byte = reg_read(uart, UART_RX);
+
+		if (uart->rx_head - uart->rx_tail < HOST_UART_RX_SIZE)
+			uart->rx[uart->rx_head++ % HOST_UART_RX_SIZE] = byte;
 	}
 }
 
-static void transmit(void)
+static void transmit(struct host_uart *uart)
 {
-	if (!(reg_read(UART_LSR) & UART_LSR_THRE))
-		return;
-	fill_fifo();
-	update_ier();
+	if (reg_read(uart, UART_LSR) & UART_LSR_THRE)
+		fill_fifo(uart);
 }
 
 /* Hands received bytes on, the lock released around each call, so that the consumer may take its
  * own. */
-static void deliver(void)
+static void deliver(struct host_uart *uart)
 {
-	while (uart.consume && uart.rx_tail != uart.rx_head) {
-		uint8_t byte = uart.rx[uart.rx_tail++ % RX_SIZE];
+	while (uart->consume && uart->rx_tail != uart->rx_head) {
+		uint8_t byte = uart->rx[uart->rx_tail++ % HOST_UART_RX_SIZE];
 
-		spin_unlock(&uart.lock);
-		uart.consume(byte);
-		spin_lock(&uart.lock);
+		spin_unlock(&uart->lock);
+		uart->consume(uart, byte);
+		spin_lock(&uart->lock);
 	}
 }
 
+/* Serves the port if its interrupt is pending; says whether it was. Interrupts off. */
+static bool serve_pending(struct host_uart *uart)
+{
+	bool is_pending;
+
+	spin_lock(&uart->lock);
+	is_pending = !(reg_read(uart, UART_IIR) & UART_IIR_NO_INT);
+	if (is_pending) {
+		receive(uart);
+		transmit(uart);
+		update_ier(uart);
+		(void)reg_read(uart, UART_MSR);
+		deliver(uart);
+	}
+	spin_unlock(&uart->lock);
+	return is_pending;
+}
+
+/* Until nothing is pending at any port: the lines are edge-triggered, and one that two ports share
+ * goes down only when neither drives it. */
 static void handle_irq(void)
 {
-	spin_lock(&uart.lock);
-	/* Until nothing is pending: the line is edge-triggered and must have gone down once. */
-	for (unsigned i = 0; i < IRQ_ROUNDS && !(reg_read(UART_IIR) & UART_IIR_NO_INT); i++) {
-		receive();
-		transmit();
-		(void)reg_read(UART_MSR);
+	bool is_again = true;
+
+	for (unsigned i = 0; i < IRQ_ROUNDS && is_again; i++) {
+		is_again = false;
+		for (struct host_uart *uart = __atomic_load_n(&ports, __ATOMIC_ACQUIRE); uart;
+		     uart = uart->next)
+			is_again |= serve_pending(uart);
 	}
-	deliver();
-	spin_unlock(&uart.lock);
 }
 
-void host_uart_enable_interrupts(void)
+void host_uart_enable_interrupts(struct host_uart *uart)
 {
 	uint64_t flags;
 
-	trap_set_irq_handler(VECTOR_UART, handle_irq);
-	flags = spin_lock_irq(&uart.lock);
-	uart.is_interrupt_driven = true;
-	update_ier();
-	spin_unlock_irq(&uart.lock, flags);
+	if (!ports)
+		trap_set_irq_handler(VECTOR_UART, handle_irq);
+	flags = spin_lock_irq(&uart->lock);
+	uart->next = ports;
+	uart->is_interrupt_driven = true;
+	__atomic_store_n(&ports, uart, __ATOMIC_RELEASE);
+	update_ier(uart);
+	spin_unlock_irq(&uart->lock, flags);
 }
 
-void host_uart_set_consumer(void (*consume)(uint8_t byte))
+void host_uart_set_consumer(struct host_uart *uart,
+			    void (*consume)(struct host_uart *uart, uint8_t byte))
 {
-	uint64_t flags = spin_lock_irq(&uart.lock);
+	uint64_t flags = spin_lock_irq(&uart->lock);
 
-	uart.consume = consume;
-	deliver();
-	spin_unlock_irq(&uart.lock, flags);
+	uart->consume = consume;
+	deliver(uart);
+	spin_unlock_irq(&uart->lock, flags);
 }
 
-void host_uart_flush(void)
+void host_uart_poll(struct host_uart *uart)
 {
-	bool is_locking = !panic_is_active();
-	uint64_t flags = 0;
+	uint64_t flags = spin_lock_irq(&uart->lock);
 
-	if (!is_somewhere(&uart.at))
-		return;
-	if (is_locking)
-		flags = spin_lock_irq(&uart.lock);
-	drain_all();
-	wait_for(UART_LSR_TEMT);
-	if (is_locking)
-		spin_unlock_irq(&uart.lock, flags);
+	receive(uart);
+	transmit(uart);
+	deliver(uart);
+	spin_unlock_irq(&uart->lock, flags);
 }

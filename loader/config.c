@@ -399,6 +399,24 @@ static void parse_options(struct config *config, const char *cmdline)
 	}
 }
 
+/* A port of which two would read and write each other's bytes has the first word's role only. */
+static void check_ports(struct config *config)
+{
+	struct hv_options *options = &config->options;
+
+	for (unsigned role = 0; role < HV_PORT_ROLES; role++) {
+		const char *other = config_port_conflict(options, role);
+
+		if (!other)
+			continue;
+		fail(config,
+		     "carousel: %s= and %s= name the same serial port (%#x); give each one of its "
+		     "own",
+		     hv_port_word(role), other, options->port[role]);
+		options->port[role] = 0;
+	}
+}
+
 void config_parse(struct config *config, const char *cmdline, const struct boot_module *modules,
 		  uint32_t module_count, uint32_t pcpus)
 {
@@ -406,6 +424,7 @@ void config_parse(struct config *config, const char *cmdline, const struct boot_
 
 	memset(config, 0, sizeof(*config));
 	parse_options(config, cmdline);
+	check_ports(config);
 	if (config->options.cpus)
 		parse.pcpus = MIN(pcpus, config->options.cpus);
 	if (!module_count)

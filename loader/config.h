@@ -97,6 +97,14 @@ struct vm_config {
 	char error[CONFIG_ERROR_MAX];
 };
 
+/* Serial ports of the host's with a role besides the console's. */
+enum hv_port_role {
+	HV_PORT_MONITOR, /* monitor=: the monitor's commands, for programs */
+	HV_PORT_GDB,     /* gdb-port=: a guest's debugger */
+	HV_PORT_DUMP,    /* dump=: figures and traces, at the end */
+	HV_PORT_ROLES
+};
+
 /* The hypervisor's own words, with their defaults. */
 struct hv_options {
 	uint64_t slice_us;                /* slice_us=10000 */
@@ -107,6 +115,7 @@ struct hv_options {
 	uint32_t cpus;                    /* cpus=N: use at most so many pCPUs; 0: all */
 	uint16_t console_port;            /* console=0x3f8|com1..com4|none (0) */
 	bool is_console_pci;              /* console=pci: the first 16550 on a PCI card */
+	uint16_t port[HV_PORT_ROLES];     /* monitor=, gdb-port=, dump=; 0: none */
 	uint8_t log_level;                /* loglevel=error|warn|info|debug: enum log_level */
 	bool is_mitigations_off;          /* mitigations=off */
 	bool is_switch_eager;             /* switch=eager|lazy */
@@ -128,6 +137,9 @@ struct config {
 	uint32_t more_errors; /* how many more there were */
 	char error[CONFIG_ERRORS_MAX][CONFIG_ERROR_MAX];
 };
+
+/* The word that names the port for a role: "monitor". */
+const char *hv_port_word(enum hv_port_role role);
 
 /* The guest that `format=` names, and how messages call it. */
 const char *image_format_name(enum image_format format);

@@ -27,28 +27,32 @@
 
 static bool parse_console(void *target, struct span value)
 {
-	static const struct word_choice ports[] = {
-		{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}, {"none", 0}};
 	struct hv_options *options = target;
-	uint64_t port;
 
 	options->is_console_pci = span_is(value, "pci");
-	if (options->is_console_pci) {
+	if (options->is_console_pci || span_is(value, "none")) {
 		options->console_port = 0;
 		return true;
 	}
-	for (uint32_t i = 0; i < ARRAY_SIZE(ports); i++) {
-		if (span_is(value, ports[i].name)) {
-			options->console_port = (uint16_t)ports[i].value;
-			return true;
-		}
-	}
-	/* The eight ports of a 16550. */
-	if (parse_u64(value.text, value.len, false, &port) || !port || port > 0xfff8)
-		return false;
-	options->console_port = (uint16_t)port;
-	return true;
+	return config_parse_port(value, &options->console_port);
 }
+
+static bool parse_monitor_port(void *target, struct span value)
+{
+	return config_parse_port(value, &((struct hv_options *)target)->port[HV_PORT_MONITOR]);
+}
+
+static bool parse_gdb_port(void *target, struct span value)
+{
+	return config_parse_port(value, &((struct hv_options *)target)->port[HV_PORT_GDB]);
+}
+
+static bool parse_dump_port(void *target, struct span value)
+{
+	return config_parse_port(value, &((struct hv_options *)target)->port[HV_PORT_DUMP]);
+}
+
+#define PORT_TAKES "com1, com2, com3, com4 or an I/O port such as 0x2f8"
 
 #define HV(word, field) .name = (word), WORD_FIELD(struct hv_options, field)
 
@@ -69,6 +73,9 @@ const struct word_rule hv_word_rules[] = {
 	 .kind = WORD_PARSED,
 	 .parse = parse_console,
 	 .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, pci, or none"},
+	{.name = "monitor", .kind = WORD_PARSED, .parse = parse_monitor_port, .takes = PORT_TAKES},
+	{.name = "gdb-port", .kind = WORD_PARSED, .parse = parse_gdb_port, .takes = PORT_TAKES},
+	{.name = "dump", .kind = WORD_PARSED, .parse = parse_dump_port, .takes = PORT_TAKES},
 	{HV("loglevel", log_level), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO},
 			    {"debug", LOG_DEBUG}),

@@ -21,6 +21,12 @@ void vm_config_fail(struct vm_config *vm, const char *fmt, ...) __printf_like(2,
 void config_add_disk(struct vm_config *vm, const struct boot_module *module, uint32_t number,
 		     bool has_tail);
 
+/* com1 to com4, or the first I/O port of a UART: a word's value. */
+bool config_parse_port(struct span value, uint16_t *port);
+
+/* The word, "console" or a role's, whose port overlaps that of `role`; NULL when none does. */
+const char *config_port_conflict(const struct hv_options *options, enum hv_port_role role);
+
 /* net= and mac=; and what is known when all VMs are: the addresses. */
 bool config_parse_net(void *target, struct span value);
 bool config_parse_macs(void *target, struct span value);

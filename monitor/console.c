@@ -3,7 +3,7 @@
 #include "monitor/console.h"
 
 #include "cpu/panic.h"
-#include "drivers/uart16550.h"
+#include "drivers/serial.h"
 #include "guest/platform.h"
 #include "guest/vm.h"
 #include "lib/log.h"
@@ -27,7 +27,7 @@ static struct {
 	bool is_full;   /* the last byte typed found no room, and this was said */
 } console = {.lock = SPINLOCK_INIT(LOCK_MONITOR)};
 
-static void received(uint8_t byte)
+static void received(struct host_uart *uart __unused, uint8_t byte)
 {
 	uint32_t head = console.head;
 
@@ -107,7 +107,7 @@ static void leave_raw(void)
 	set_vm_raw(console.raw, false);
 	console.raw = NULL;
 	say("lines:\n");
-	withheld = host_uart_set_mode(HOST_UART_LINES);
+	withheld = serial_set_mode(SERIAL_LINES);
 	if (withheld > 1) /* one is the announcement */
 		log_info("%u lines were withheld while the console was raw", withheld - 1);
 }
@@ -119,10 +119,10 @@ static void enter_raw(struct vm *vm, bool is_marked)
 	console.raw = vm;
 	console.is_marked = is_marked;
 	if (is_marked)
-		(void)host_uart_set_mode(HOST_UART_MARKED);
+		(void)serial_set_mode(SERIAL_MARKED);
 	say("raw: %s\n", vm->name);
 	if (!is_marked)
-		(void)host_uart_set_mode(HOST_UART_STREAM);
+		(void)serial_set_mode(SERIAL_STREAM);
 	set_vm_raw(vm, true);
 }
 
@@ -346,8 +346,8 @@ void console_end(void)
 
 void console_start(void)
 {
-	sched_set_deferred(serve);
-	host_uart_set_consumer(received);
+	sched_add_deferred(serve);
+	host_uart_set_consumer(&serial_console, received);
 	while (console.focus + 1 < vm_count() && has_ended(vm_get(console.focus)))
 		console.focus++;
 	tell_focus();

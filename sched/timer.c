@@ -2,6 +2,7 @@
 #include "sched/timer.h"
 
 #include "cpu/apic.h"
+#include "cpu/panic.h"
 #include "cpu/percpu.h"
 #include "lib/spinlock.h"
 #include "sched/sched.h"
@@ -20,7 +21,8 @@ static struct timer_heap heaps[MAX_PCPUS] = {
 	[0 ... MAX_PCPUS - 1] = {.lock = SPINLOCK_INIT(LOCK_TIMERS), .next = DEADLINE_NEVER},
 };
 
-static void (*deferred)(void);
+static void (*deferred[SCHED_DEFERRED_MAX])(void);
+static uint32_t deferred_count; /* (a) */
 
 /* Publishes the nearest deadline; true when it came closer. */
 static bool update_next(struct timer_heap *h)
@@ -77,9 +79,19 @@ uint64_t sched_next_deadline(void)
 	return __atomic_load_n(&h->next, __ATOMIC_RELAXED);
 }
 
-void sched_set_deferred(void (*run)(void))
+void sched_add_deferred(void (*run)(void))
 {
-	deferred = run;
+	ASSERT(deferred_count < SCHED_DEFERRED_MAX);
+	deferred[deferred_count] = run;
+	__atomic_store_n(&deferred_count, deferred_count + 1, __ATOMIC_RELEASE);
+}
+
+static void run_deferred(void)
+{
+	uint32_t count = __atomic_load_n(&deferred_count, __ATOMIC_ACQUIRE);
+
+	for (uint32_t i = 0; i < count; i++)
+		deferred[i]();
 }
 
 void sched_defer(void)
@@ -94,7 +106,7 @@ void sched_run_timers(uint64_t now)
 
 	if (unlikely(__atomic_load_n(&h->is_deferred, __ATOMIC_RELAXED)) &&
 	    __atomic_exchange_n(&h->is_deferred, false, __ATOMIC_ACQUIRE))
-		deferred();
+		run_deferred();
 	for (unsigned i = 0; i < TIMERS_A_RUN; i++) {
 		struct deadline *d;
 		struct sched_timer *timer;

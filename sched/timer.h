@@ -27,9 +27,12 @@ void sched_timer_cancel(struct sched_timer *timer);
  * what this pCPU armed, and re-read after a VECTOR_KICK for what others did. */
 uint64_t sched_next_deadline(void);
 
-/* Interrupt handlers do no work that takes locks: sched_defer makes the deferred function run soon
- * on this pCPU, in the context of sched_run_timers. Set once; callable in interrupt handlers. */
-void sched_set_deferred(void (*run)(void));
+/* Interrupt handlers do no work that takes locks: sched_defer makes the deferred functions run
+ * soon on this pCPU, in the context of sched_run_timers; callable in interrupt handlers. Added at
+ * boot, by the boot pCPU, at most SCHED_DEFERRED_MAX; each looks whether there is something for it.
+ */
+#define SCHED_DEFERRED_MAX 4u
+void sched_add_deferred(void (*run)(void));
 void sched_defer(void);
 
 /* Expires what is due at `now` on this pCPU. At most a bounded number a call. */

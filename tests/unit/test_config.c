@@ -529,6 +529,40 @@ static void test_hypervisor_words(void **state)
 	assert_int_equal(config.options.console_port, 0x2e8);
 }
 
+/* Serial ports by their roles: none unless named, and each its own. */
+static void test_port_roles(void **state)
+{
+	static const struct {
+		const char *cmdline, *error;
+	} bad[] = {
+		{"monitor=com1", "monitor= and console= name the same serial port (0x3f8); give "
+				 "each one of its own"},
+		{"console=com2 gdb-port=0x2f8", "gdb-port= and console= name the same"},
+		{"monitor=com2 dump=com2", "dump= and monitor= name the same"},
+		{"monitor=com2 dump=0x2f1", "dump= and monitor= name the same"}, /* overlap */
+	};
+	const char *line = "vm=a kernel";
+
+	(void)state;
+	parse_lines("", &line, 1);
+	for (unsigned role = 0; role < HV_PORT_ROLES; role++)
+		assert_int_equal(config.options.port[role], 0);
+	parse_lines("monitor=com2 gdb-port=com3 dump=0x2f0", &line, 1);
+	assert_int_equal(config.error_count, 0);
+	assert_int_equal(config.options.port[HV_PORT_MONITOR], 0x2f8);
+	assert_int_equal(config.options.port[HV_PORT_GDB], 0x3e8);
+	assert_int_equal(config.options.port[HV_PORT_DUMP], 0x2f0);
+	parse_lines("console=none monitor=com1", &line, 1);
+	assert_int_equal(config.error_count, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		parse_lines(bad[i].cmdline, &line, 1);
+		assert_int_equal(config.error_count, 1);
+		assert_non_null(strstr(config.error[0], bad[i].error));
+	}
+	parse_lines("monitor=none", &line, 1);
+	assert_non_null(strstr(config.error[0], "monitor= takes com1, com2, com3, com4 or"));
+}
+
 static void test_hypervisor_errors(void **state)
 {
 	static const struct {
@@ -641,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_global_errors_are_bounded),
 		cmocka_unit_test(test_hypervisor_words),
+		cmocka_unit_test(test_port_roles),
 		cmocka_unit_test(test_hypervisor_errors),
 		cmocka_unit_test(test_mutations),
 	};

@@ -395,7 +395,7 @@ static void test_deferred(void **state)
 {
 	(void)state;
 	deferred_runs = 0;
-	sched_set_deferred(deferred);
+	sched_add_deferred(deferred);
 	sched_defer();
 	sched_defer();
 	assert_int_equal(deferred_runs, 0);

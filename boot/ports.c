@@ -1,0 +1,88 @@
+/* Opening the serial ports by their roles, and bringing their interrupts here. */
+#include "boot/ports.h"
+
+#include "boot/console.h"
+#include "cpu/apic.h"
+#include "cpu/insn.h"
+#include "cpu/percpu.h"
+#include "drivers/ioapic.h"
+#include "drivers/serial.h"
+#include "guest/vm.h"
+#include "lib/log.h"
+#include "sched/timer.h"
+
+#define RING_SIZE 32768u
+/* A FIFO has 16 bytes, and a byte takes 87 microseconds. */
+#define POLL_NS   1000000
+
+static uint8_t ring[HV_PORT_ROLES][RING_SIZE];
+static struct host_uart port[HV_PORT_ROLES] = {
+	HOST_UART_INIT(ring[0]),
+	HOST_UART_INIT(ring[1]),
+	HOST_UART_INIT(ring[2]),
+};
+_Static_assert(HV_PORT_ROLES == 3, "one port a role");
+
+static bool is_polled[HV_PORT_ROLES]; /* (i) after ports_route */
+
+void ports_open(const struct hv_options *options)
+{
+	for (unsigned role = 0; role < HV_PORT_ROLES; role++) {
+		const struct uart_place place = {.port = options->port[role]};
+
+		if (place.port && host_uart_open(&port[role], &place))
+			log_warn("no serial port answers at %#x (%s=)", place.port,
+				 hv_port_word(role));
+	}
+}
+
+struct host_uart *ports_get(enum hv_port_role role)
+{
+	return host_uart_is_open(&port[role]) ? &port[role] : NULL;
+}
+
+/* ISA interrupt `irq` (negative: there is none) to this pCPU. */
+static bool route(int irq, bool has_ioapic)
+{
+	return irq >= 0 && has_ioapic &&
+	       !host_ioapic_route_isa((uint8_t)irq, VECTOR_UART, this_cpu()->apic_id);
+}
+
+void ports_route(const struct boot *boot)
+{
+	bool has_ioapic = boot->has_madt && !host_ioapic_init(&boot->madt);
+
+	if (route(console_isa_irq(), has_ioapic))
+		host_uart_enable_interrupts(&serial_console);
+	else
+		log_info("the console is written without interrupts, and has no input");
+	for (unsigned role = 0; role < HV_PORT_ROLES; role++) {
+		if (!ports_get(role))
+			continue;
+		is_polled[role] = !route(host_uart_isa_irq(port[role].at.port), has_ioapic);
+		if (!is_polled[role])
+			host_uart_enable_interrupts(&port[role]);
+		log_info("%s=: port %#x%s", hv_port_word(role), port[role].at.port,
+			 is_polled[role] ? ", polled: it has no interrupt" : "");
+	}
+}
+
+static void poll(struct sched_timer *timer, uint64_t now)
+{
+	for (unsigned role = 0; role < HV_PORT_ROLES; role++)
+		if (is_polled[role])
+			host_uart_poll(&port[role]);
+	sched_timer_arm(timer, now + ns_to_tsc(&vm_machine.tsc, POLL_NS));
+}
+
+void ports_start(void)
+{
+	static struct sched_timer timer = {.expire = poll};
+
+	for (unsigned role = 0; role < HV_PORT_ROLES; role++) {
+		if (is_polled[role]) {
+			sched_timer_arm(&timer, rdtsc());
+			return;
+		}
+	}
+}
