@@ -23,7 +23,7 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi*.c drivers/fbtext.c drivers/pci.c) \
 	$(wildcard drivers/pci_ports.c drivers/reset.c boot/mb2.c vmx/caps.c monitor/keys.c) \
-	$(wildcard cpu/lockdep.c cpu/symbols.c cpu/topology.c sched/*.c guest/*.c)
+	$(wildcard cpu/lockdep.c cpu/symbols.c cpu/topology.c cpu/trace.c sched/*.c guest/*.c)
 
 # carousel.efi, the UEFI loader, and what of it is pure.
 EFI_SOURCES := $(sort $(wildcard boot/efi/*.c)) lib/parse.c lib/printf.c lib/string.c
@@ -188,7 +188,7 @@ coverage:
 # The tests whose threads are pCPUs, under ThreadSanitizer. STRESS: seconds for each that can go on.
 STRESS     ?= 10
 TSAN_TESTS := $(TSAN)/test_sched $(TSAN)/test_lapic_post $(TSAN)/test_netswitch_threads $(TSAN)/test_post \
-	$(TSAN)/test_pause_threads
+	$(TSAN)/test_pause_threads $(TSAN)/test_trace
 
 $(TSAN)/libpure.a: $(PURE:%.c=$(TSAN)/%.o) $(FAKES:%.c=$(TSAN)/%.o)
 	@rm -f $@

@@ -3,6 +3,7 @@
 #ifndef CPU_PERCPU_H
 #define CPU_PERCPU_H
 
+#include "lib/trace.h"
 #include "lib/types.h"
 
 /* What the layers above cpu/ keep for each pCPU; each owns one slot. */
@@ -19,6 +20,10 @@ struct percpu {
 	uint64_t tsc_offset_to_bsp; /* (i) to be added to this TSC; 0 when synchronous */
 	uint64_t irq_count;         /* (o) */
 	uint64_t ipi_sent;          /* (o) */
+	uint64_t ipi_taken;         /* (o) */
+	uint64_t timer_irqs;        /* (o) */
+	uint64_t timers;            /* (o) sched_timers that have expired here */
+	struct trace_ring trace;    /* (o) but for its start: monitor/trace.c */
 	uint64_t nmi_count;         /* (o) */
 	/* (o) debug builds: ranks of the locks held, one bit each. */
 	uint32_t lock_ranks_held;
