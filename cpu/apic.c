@@ -7,6 +7,7 @@
 #include "cpu/insn.h"
 #include "cpu/msr.h"
 #include "cpu/percpu.h"
+#include "cpu/trace.h"
 
 #define CPUID_1_EDX_APIC   BIT(9)
 #define CPUID_1_ECX_X2APIC BIT(21)
@@ -122,6 +123,8 @@ static void send(uint32_t target, uint32_t low)
 void apic_send_ipi(uint32_t target, uint8_t vector)
 {
 	this_cpu()->ipi_sent++;
+	if (trace_is_on(TRACE_GROUP_IPI))
+		trace_write(TRACE_IPI, rdtsc(), 0, vector, target);
 	send(target, APIC_ICR_FIXED | APIC_ICR_ASSERT | vector);
 }
 

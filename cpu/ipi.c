@@ -5,6 +5,7 @@
 #include "cpu/insn.h"
 #include "cpu/panic.h"
 #include "cpu/percpu.h"
+#include "cpu/trace.h"
 #include "cpu/trap.h"
 
 struct call {
@@ -23,6 +24,9 @@ static void run_calls(void)
 	struct call *call =
 		__atomic_exchange_n(&mailbox[this_cpu_id()].top, NULL, __ATOMIC_ACQUIRE);
 
+	this_cpu()->ipi_taken++;
+	if (trace_is_on(TRACE_GROUP_IPI))
+		trace_write(TRACE_IPI_TAKEN, rdtsc(), 0, VECTOR_CALL, 0);
 	while (call) {
 		struct call *next = call->next; /* gone with its caller once it is done */
 

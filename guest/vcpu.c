@@ -2,6 +2,7 @@
 #include "guest/vcpu.h"
 
 #include "cpu/insn.h"
+#include "cpu/trace.h"
 #include "guest/kvm.h"
 #include "guest/mtrr.h"
 #include "guest/platform.h"
@@ -57,6 +58,8 @@ static bool poll(struct vcpu *vcpu, uint64_t ticks)
 	uint64_t start = vcpu->halt_start, now;
 	bool is_hit = false;
 
+	if (trace_is_on(TRACE_GROUP_POLL))
+		trace_write(TRACE_POLL, start, vcpu->se.id, 0, 0);
 	__atomic_store_n(&vcpu->se.is_polling, true, __ATOMIC_SEQ_CST);
 	do {
 		now = rdtsc();
@@ -69,7 +72,10 @@ static bool poll(struct vcpu *vcpu, uint64_t ticks)
 	/* From here on a request comes with an IPI or a wake-up; one that came before is seen now.
 	 */
 	is_hit = is_hit || vcpu_has_wake_event(vcpu);
-	vcpu->halt_polled = MAX(rdtsc() - start, 1ull);
+	now = rdtsc();
+	vcpu->halt_polled = MAX(now - start, 1ull);
+	if (trace_is_on(TRACE_GROUP_POLL))
+		trace_write(TRACE_POLL_END, now, vcpu->se.id, is_hit, 0);
 	return is_hit;
 }
 

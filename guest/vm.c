@@ -243,6 +243,8 @@ int vm_list(struct vm *vm)
 	if (vm_total == VMS_MAX)
 		return -ENOSPC;
 	vm->id = vm_total;
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		vm->vcpu[i]->se.id = (uint16_t)(vm->id * MAX_VM_VCPUS + i + 1);
 	vms[vm_total] = vm;
 	/* Other pCPUs look at the table while it grows. */
 	__atomic_store_n(&vm_total, vm_total + 1, __ATOMIC_RELEASE);

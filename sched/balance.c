@@ -3,17 +3,21 @@
  * when it is switched in. */
 #include "sched/balance.h"
 
-static void count_move(struct runq *from, struct runq *to, struct sched_entity *se)
+#include "sched/trace.h"
+
+static void count_move(struct runq *from, struct runq *to, struct sched_entity *se, uint64_t now,
+		       bool is_pulled)
 {
 	__atomic_fetch_sub(&from->load, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&to->load, 1, __ATOMIC_RELAXED);
 	se->moves++;
+	sched_trace(TRACE_MIGRATE, se, now, is_pulled, to->pcpu);
 }
 
 void balance_take(struct runq *from, struct runq *to, struct sched_entity *se, uint64_t now)
 {
 	runq_remove(from, se);
-	count_move(from, to, se);
+	count_move(from, to, se, now, true);
 	se->arrived = now;
 	__atomic_store_n(&se->pcpu, to->pcpu, __ATOMIC_SEQ_CST);
 }
@@ -64,7 +68,7 @@ uint32_t balance_push(struct runq *rqs, uint32_t count, struct runq *rq, struct 
 	spin_unlock(&rq->lock);
 	if (!moved)
 		return rq->pcpu;
-	count_move(rq, &rqs[to], moved);
+	count_move(rq, &rqs[to], moved, now, false);
 	rq->pushes++;
 	spin_lock(&rqs[to].lock);
 	runq_insert(&rqs[to], moved, now);

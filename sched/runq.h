@@ -12,6 +12,10 @@
 #include "lib/types.h"
 #include "sched/timer.h"
 
+/* The wake-ups' log2 histogram: bucket n holds [2^n, 2^(n+1)) ticks, bucket 0 also 0, the last one
+ * all that is more. */
+#define SCHED_WAKE_BUCKETS 40
+
 enum sched_state {
 	SCHED_STOPPED,  /* not started yet, or ended: on no queue, never woken */
 	SCHED_RUNNABLE, /* waits in a run queue */
@@ -45,6 +49,7 @@ struct sched_entity {
 	const struct sched_ops *ops; /* (i) */
 	struct list node;            /* (q) in the queue while RUNNABLE and not throttled */
 	uint32_t state;              /* (q) written; (a) read */
+	uint16_t id;                 /* (i) in traces; 0: none */
 	uint32_t pcpu;               /* (q) written; (a) read: where it runs, waits or ran last */
 	bool is_polling;             /* (a) halt polling: it sees a request without an IPI */
 	struct cpumask affinity;     /* (i) the pCPUs that it may run on */
@@ -66,6 +71,9 @@ struct sched_entity {
 	uint64_t time[SCHED_STATES]; /* (q) TSC ticks spent in each state before `since` */
 	uint64_t switches;           /* (o) times it was switched in */
 	uint64_t wakes;              /* (q) */
+	uint64_t woken_at;           /* (q) TSC time of the wake-up that is under way; 0: none */
+	/* (o) how long it took from the wake-up until it was switched in. */
+	uint64_t wake_hist[SCHED_WAKE_BUCKETS];
 };
 
 struct runq {

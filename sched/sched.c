@@ -7,6 +7,7 @@
 #include "cpu/trap.h"
 #include "sched/balance.h"
 #include "sched/timer.h"
+#include "sched/trace.h"
 
 static struct runq runqs[MAX_PCPUS] __aligned(CACHE_LINE);
 static struct cpumask idle_mask; /* (a) the pCPUs that halt with nothing to run: a hint */
@@ -24,8 +25,17 @@ void sched_run_kick_hook(void)
 		kick_hook();
 }
 
+static void kick_irq(void)
+{
+	this_cpu()->ipi_taken++;
+	if (trace_is_on(TRACE_GROUP_IPI))
+		trace_write(TRACE_IPI_TAKEN, rdtsc(), 0, VECTOR_KICK, 0);
+	sched_run_kick_hook();
+}
+
 static void timer_irq(void)
 {
+	this_cpu()->timer_irqs++;
 }
 
 void sched_init_cpu(void)
@@ -33,7 +43,7 @@ void sched_init_cpu(void)
 	struct runq *rq = &runqs[this_cpu_id()];
 
 	if (this_cpu_id() == 0) {
-		trap_set_irq_handler(VECTOR_KICK, sched_run_kick_hook);
+		trap_set_irq_handler(VECTOR_KICK, kick_irq);
 		trap_set_irq_handler(VECTOR_TIMER, timer_irq);
 	}
 	runq_init(rq, this_cpu_id());
@@ -47,7 +57,6 @@ const struct runq *sched_runq(uint32_t cpu)
 
 static void send_kick(uint32_t cpu)
 {
-	this_cpu()->ipi_sent++;
 	apic_send_ipi(percpu_get(cpu)->apic_id, VECTOR_KICK);
 }
 
@@ -104,13 +113,24 @@ void sched_start(struct sched_entity *se)
 {
 	uint32_t cpu = runq_least_loaded(runqs, percpu_count(), &se->affinity);
 	struct runq *rq = &runqs[cpu];
+	uint64_t now;
 
 	sched_timer_init(&se->cap_timer, end_throttling);
 	__atomic_fetch_add(&rq->load, 1, __ATOMIC_RELAXED);
 	spin_lock(&rq->lock);
-	runq_enqueue(rq, se, rdtsc());
+	now = rdtsc();
+	runq_enqueue(rq, se, now);
+	sched_trace(TRACE_START, se, now, 0, cpu);
 	spin_unlock(&rq->lock);
 	tell_arrival(cpu, &se->affinity);
+}
+
+/* BLOCKED to RUNNABLE. Run-queue lock held. */
+static void enqueue_woken(struct runq *rq, struct sched_entity *se, uint64_t now)
+{
+	se->woken_at = now;
+	runq_enqueue(rq, se, now);
+	sched_trace(TRACE_WAKE, se, now, 0, rq->pcpu);
 }
 
 /* BLOCKED to RUNNABLE, on the pCPU where it ran last; a blocked one does not move. */
@@ -124,7 +144,7 @@ static void wake(struct sched_entity *se)
 	if (__atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_BLOCKED &&
 	    __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == cpu) {
 		se->wakes++;
-		runq_enqueue(rq, se, rdtsc());
+		enqueue_woken(rq, se, rdtsc());
 		is_woken = true;
 	}
 	spin_unlock(&rq->lock);
@@ -193,6 +213,7 @@ static void put_back_runnable(struct runq *rq, struct sched_entity *se, uint64_t
 	spin_lock(&rq->lock);
 	sched_set_state(se, SCHED_RUNNABLE, now);
 	spin_unlock(&rq->lock);
+	sched_trace(TRACE_PREEMPT, se, now, 0, 0);
 	if (se->cap_budget && !se->cap_left) {
 		__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
 		sched_timer_arm(&se->cap_timer, se->cap_start + se->cap_period);
@@ -222,12 +243,14 @@ static void put_back(struct runq *rq, struct sched_entity *se, enum sched_verdic
 	__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
 	if (verdict == SCHED_WAIT) {
 		sched_set_state(se, SCHED_BLOCKED, now);
+		sched_trace(TRACE_BLOCK, se, now, 0, 0);
 		/* Orders the store of BLOCKED before the look at the requests: see sched_kick. */
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (se->ops->is_woken(se))
-			runq_enqueue(rq, se, now);
+			enqueue_woken(rq, se, now);
 	} else {
 		sched_set_state(se, SCHED_STOPPED, now);
+		sched_trace(TRACE_STOP, se, now, 0, 0);
 		__atomic_fetch_sub(&rq->load, 1, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&rq->lock);
@@ -270,7 +293,19 @@ static struct sched_entity *pick(struct runq *rq)
 	se = runq_pick(rq, now);
 	__atomic_store_n(&rq->current, se, __ATOMIC_RELEASE);
 	spin_unlock(&rq->lock);
+	if (se)
+		sched_trace(TRACE_SWITCH, se, now, 0, 0);
 	return se;
+}
+
+/* It has been woken and can enter its guest now: how long did that take? */
+static void note_wake_latency(struct sched_entity *se)
+{
+	uint64_t ticks = rdtsc() - se->woken_at;
+	unsigned bucket = 63 - (unsigned)__builtin_clzll(ticks | 1);
+
+	se->woken_at = 0;
+	se->wake_hist[MIN(bucket, SCHED_WAKE_BUCKETS - 1u)]++;
 }
 
 void sched_loop(void)
@@ -294,6 +329,8 @@ void sched_loop(void)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		se->switches++;
 		se->ops->switch_in(se);
+		if (se->woken_at)
+			note_wake_latency(se);
 		verdict = se->ops->run(se);
 		se->ops->switch_out(se);
 		put_back(rq, se, verdict);

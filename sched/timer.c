@@ -119,6 +119,7 @@ void sched_run_timers(uint64_t now)
 		spin_unlock(&h->lock);
 		if (!d)
 			return;
+		this_cpu()->timers++;
 		timer = container_of(d, struct sched_timer, deadline);
 		timer->expire(timer, now);
 	}

@@ -169,6 +169,59 @@ static void test_wait(void **state)
 	assert_int_equal(actor[0].se.wakes, 1);
 }
 
+/* How long it took from the wake-up until it was switched in, once for each wake-up. */
+static void test_wake_latency(void **state)
+{
+	(void)state;
+	start(0, "wpe");
+	fake_pcpu_run(sched_loop);
+	sched_kick(&actor[0].se);
+	fake_tsc_advance(300);
+	fake_pcpu_run(sched_loop);
+	for (unsigned i = 0; i < SCHED_WAKE_BUCKETS; i++)
+		assert_int_equal(actor[0].se.wake_hist[i], i == 8 /* 256 to 511 */);
+	assert_int_equal(actor[0].se.woken_at, 0);
+}
+
+/* 'With the stamps of the accounting': the events tell the same times as sched_time_in. */
+static void test_trace(void **state)
+{
+	static const struct {
+		uint8_t event;
+		uint16_t vcpu;
+		uint64_t tsc;
+	} wanted[] = {
+		{TRACE_START, 7, 5000},   {TRACE_START, 8, 5000},  {TRACE_SWITCH, 7, 5000},
+		{TRACE_PREEMPT, 7, 5010}, {TRACE_SWITCH, 8, 5010}, {TRACE_BLOCK, 8, 5020},
+		{TRACE_SWITCH, 7, 5020},  {TRACE_STOP, 7, 5030},   {TRACE_WAKE, 8, 5130},
+		{TRACE_SWITCH, 8, 5130},  {TRACE_STOP, 8, 5140},
+	};
+	static struct trace_record records[16];
+	struct trace_record out[16];
+	struct trace_reader reader;
+
+	(void)state;
+	trace_ring_init(&this_cpu()->trace, records, ARRAY_SIZE(records));
+	trace_groups = TRACE_GROUP_SCHED;
+	actor[0].se.id = 7;
+	actor[1].se.id = 8;
+	start(0, "pe");
+	start(1, "we");
+	fake_pcpu_run(sched_loop);
+	fake_tsc_advance(100);
+	sched_kick(&actor[1].se);
+	fake_pcpu_run(sched_loop);
+	trace_groups = 0;
+	trace_reader_init(&reader, &this_cpu()->trace);
+	assert_int_equal(trace_reader_read(&reader, out, 16), ARRAY_SIZE(wanted));
+	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
+		assert_int_equal(out[i].event, wanted[i].event);
+		assert_int_equal(out[i].vcpu, wanted[i].vcpu);
+		assert_int_equal(out[i].tsc, wanted[i].tsc);
+	}
+	assert_int_equal(actor[1].se.time[SCHED_BLOCKED], 110);
+}
+
 /* 'An idle pCPU arms the LAPIC timer' for its nearest deadline. */
 static void wake_actor(struct sched_timer *t, uint64_t now)
 {
@@ -187,6 +240,8 @@ static void test_idle_until_a_deadline(void **state)
 	assert_string_equal(story, "(A)(A)");
 	assert_int_equal(rdtsc(), 7010);
 	assert_int_equal(sched_runq(0)->idle_time, 7000 - 5010);
+	assert_int_equal(this_cpu()->timers, 1);
+	assert_int_equal(this_cpu()->timer_irqs, 1);
 	assert_true(fake_apic_timer(0) == DEADLINE_NEVER);
 	assert_int_equal(kicks(0), 0);
 }
@@ -427,6 +482,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_turns),
 		TEST(test_wait),
+		TEST(test_wake_latency),
+		TEST(test_trace),
 		TIMER(test_idle_until_a_deadline),
 		TEST(test_start_elsewhere_kicks),
 		TEST(test_wake_here_and_elsewhere),

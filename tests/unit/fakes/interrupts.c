@@ -74,6 +74,7 @@ void apic_send_ipi(uint32_t apic_id, uint8_t vector)
 {
 	struct pcpu *p = pcpu(apic_id);
 
+	this_cpu()->ipi_sent++;
 	pthread_mutex_lock(&p->lock);
 	p->is_pending[vector] = true;
 	p->sent[vector]++;
