@@ -59,10 +59,10 @@ static inline bool rdseed(uint64_t *value)
 
 static inline uint64_t rdtsc(void)
 {
-	uint32_t lo, hi;
+	uint64_t lo, hi; /* it clears the upper halves */
 
 	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
+	return hi << 32 | lo;
 }
 
 static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)

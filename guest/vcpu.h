@@ -48,7 +48,7 @@ struct vcpu_regs {
 struct vcpu_exit_log {
 	uint32_t reason;
 	uint32_t info; /* reason-specific: the port */
-	uint64_t rip;  /* of the last exit that was skipped in this place: see vcpu_arch_report */
+	uint64_t rip;
 };
 
 #define VCPU_MTRR_COUNT (11 + 16 + 1) /* fixed ranges, 8 variable pairs, default type */
@@ -100,17 +100,21 @@ struct vcpu {
 	struct cpuid_table cpuid;
 };
 
-/* The log of exits: four instructions an exit. */
 static inline struct vcpu_exit_log *vcpu_last_exit(struct vcpu *vcpu)
 {
 	return (struct vcpu_exit_log *)(void *)((char *)vcpu->exit_log + vcpu->exit_log_at);
 }
 
-static inline void vcpu_log_exit(struct vcpu *vcpu, uint32_t reason)
+/* The log of exits: six instructions an exit. */
+static inline void vcpu_log_exit(struct vcpu *vcpu, uint32_t reason, uint64_t rip)
 {
-	vcpu->exit_log_at = (vcpu->exit_log_at + (uint32_t)sizeof(struct vcpu_exit_log)) &
-			    (uint32_t)(sizeof(vcpu->exit_log) - 1);
-	vcpu_last_exit(vcpu)->reason = reason;
+	uint32_t at = (vcpu->exit_log_at + (uint32_t)sizeof(struct vcpu_exit_log)) &
+		      (uint32_t)(sizeof(vcpu->exit_log) - 1);
+	struct vcpu_exit_log *log = (void *)((char *)vcpu->exit_log + at);
+
+	vcpu->exit_log_at = at;
+	log->reason = reason;
+	log->rip = rip;
 }
 
 /* Do these requests keep a vCPU out of the guest? A stop they do not keep. */

@@ -162,7 +162,7 @@ enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v)
 	uint64_t qualification = vmread(EXIT_QUALIFICATION);
 	unsigned type = qualification >> APIC_ACCESS_TYPE_SHIFT & 0xf;
 
-	if ((type != APIC_ACCESS_READ && type != APIC_ACCESS_WRITE) || v->has_injection)
+	if ((type != APIC_ACCESS_READ && type != APIC_ACCESS_WRITE) || v->loaded.has_injection)
 		return vmx_end_vm(v,
 				  "neither reads nor writes the local APIC at offset 0x%lx, but "
 				  "executes from it or delivers an event through it",

@@ -1,25 +1,16 @@
 /* VM entry and exit: one function, called by vmx_enter (vmx/vmx_insn.h), whose caller loses all registers
- * but RSP and RBP.
+ * but RSP and RDI.
  *
  * RDI: struct vmx_vcpu *v. Interrupts are off. The guest's general registers but RSP are loaded from and
- * stored to *v. CF: clear after a VM exit; set when VMLAUNCH or VMRESUME failed (VM_INSTRUCTION_ERROR says why).
- * After an exit every register that held a guest value is cleared, so that none is speculated on. */
+ * stored to *v, which begins with them in the order of their encoding numbers. HOST_RSP is the end of that
+ * array and never changes: an exit finds its vCPU by it and pushes the registers where they belong. No
+ * other stack is used meanwhile: interrupts are off, and NMI, #MC and #DF have stacks of their own.
+ * RSP's place in the array, which no guest register needs, keeps the host's.
+ *
+ * When VMLAUNCH or VMRESUME fails it goes on to vmx_entry_failed, which does not return. After an exit every register that held a guest value is cleared, so that none is speculated on. */
 #include "offsets.h"
 
-	.text
-	.balign 64
-	.globl vmx_enter_guest
-	.type vmx_enter_guest, @function
-vmx_enter_guest:
-	pushq	%rbp
-	pushq	%rdi
-	cmpq	VCPU_HOST_RSP(%rdi), %rsp
-	je	1f
-	movq	%rsp, VCPU_HOST_RSP(%rdi)
-	movl	$FIELD_HOST_RSP, %eax
-	vmwrite	%rsp, %rax
-	jbe	.Lfailed
-1:	cmpb	$0, VCPU_LAUNCHED(%rdi)	/* no MOV below changes ZF */
+	.macro	load_guest
 	movq	VCPU_RAX(%rdi), %rax
 	movq	VCPU_RCX(%rdi), %rcx
 	movq	VCPU_RDX(%rdi), %rdx
@@ -35,43 +26,53 @@ vmx_enter_guest:
 	movq	VCPU_R14(%rdi), %r14
 	movq	VCPU_R15(%rdi), %r15
 	movq	VCPU_RDI(%rdi), %rdi
-	jz	2f
+	.endm
+
+	.text
+	.balign 64
+	.globl vmx_enter_guest
+	.type vmx_enter_guest, @function
+vmx_enter_guest:
+	movq	%rsp, VCPU_HOST_RSP(%rdi)
+	cmpb	$0, VCPU_LAUNCHED(%rdi)
+	je	1f
+	load_guest
 	vmresume
-	jmp	.Lfailed
-2:	vmlaunch
-.Lfailed:
-	popq	%rdi
-	popq	%rbp
-	stc				/* nothing was lost but what the caller gives up anyway */
-	ret
+	movl	$1, %edi
+	jmp	vmx_entry_failed
+1:	movb	$1, VCPU_LAUNCHED(%rdi)
+	load_guest
+	vmlaunch
+	xorl	%edi, %edi
+	jmp	vmx_entry_failed
 
 	.balign 64
 	.globl vmx_exit_entry
 vmx_exit_entry:				/* HOST_RIP */
+	pushq	%r15
+	pushq	%r14
+	pushq	%r13
+	pushq	%r12
+	pushq	%r11
+	pushq	%r10
+	pushq	%r9
+	pushq	%r8
 	pushq	%rdi
-	movq	8(%rsp), %rdi
-	popq	VCPU_RDI(%rdi)
-	movq	%rax, VCPU_RAX(%rdi)
-	movq	%rcx, VCPU_RCX(%rdi)
-	movq	%rdx, VCPU_RDX(%rdi)
-	movq	%rbx, VCPU_RBX(%rdi)
-	movq	%rbp, VCPU_RBP(%rdi)
-	movq	%rsi, VCPU_RSI(%rdi)
-	movq	%r8, VCPU_R8(%rdi)
-	movq	%r9, VCPU_R9(%rdi)
-	movq	%r10, VCPU_R10(%rdi)
-	movq	%r11, VCPU_R11(%rdi)
-	movq	%r12, VCPU_R12(%rdi)
-	movq	%r13, VCPU_R13(%rdi)
-	movq	%r14, VCPU_R14(%rdi)
-	movq	%r15, VCPU_R15(%rdi)
-	popq	%rdi
-	popq	%rbp
+	pushq	%rsi
+	pushq	%rbp
+	leaq	-8(%rsp), %rsp		/* the host's RSP */
+	pushq	%rbx
+	pushq	%rdx
+	pushq	%rcx
+	pushq	%rax
+	movq	%rsp, %rdi
+	movq	VCPU_HOST_RSP(%rdi), %rsp
 	xorl	%eax, %eax
 	xorl	%ebx, %ebx
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx
 	xorl	%esi, %esi
+	xorl	%ebp, %ebp
 	xorl	%r8d, %r8d
 	xorl	%r9d, %r9d
 	xorl	%r10d, %r10d
@@ -79,7 +80,7 @@ vmx_exit_entry:				/* HOST_RIP */
 	xorl	%r12d, %r12d
 	xorl	%r13d, %r13d
 	xorl	%r14d, %r14d
-	xorl	%r15d, %r15d		/* XOR clears CF */
+	xorl	%r15d, %r15d
 	ret
 	.size vmx_enter_guest, . - vmx_enter_guest
 

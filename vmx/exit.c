@@ -30,7 +30,6 @@ enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...)
 	char reason[VM_REASON_MAX];
 	va_list args;
 
-	vcpu_last_exit(&v->vcpu)->rip = vmread(GUEST_RIP);
 	va_start(args, fmt);
 	fmt_vsnprintf(reason, sizeof(reason), fmt, args);
 	va_end(args);
@@ -85,7 +84,7 @@ static enum exit_verdict handle_invalid_opcode(struct vmx_vcpu *v)
 		return EXIT_RESUME;
 	}
 	hypercall(&v->vcpu);
-	vmx_advance_rip(v, sizeof(vmmcall));
+	vmx_advance_rip(vmread(GUEST_RIP), sizeof(vmmcall));
 	return EXIT_RESUME;
 }
 
@@ -308,10 +307,22 @@ uint32_t vcpu_arch_exit_reasons(void)
 
 const char *vcpu_arch_exit_name(uint32_t reason)
 {
+	if (reason == EXIT_TURN)
+		return "start of a turn";
 	return reason < EXIT_REASONS ? vmx_exit_table[reason].name : "unknown";
 }
 
 uint64_t vcpu_arch_exit_count(const struct vcpu *vcpu, uint32_t reason)
 {
-	return container_of(vcpu, struct vmx_vcpu, vcpu)->exits[reason];
+	return container_of(vcpu, struct vmx_vcpu, vcpu)->exits[reason].count;
+}
+
+uint64_t vcpu_arch_exit_ticks(const struct vcpu *vcpu, uint32_t reason)
+{
+	return container_of(vcpu, struct vmx_vcpu, vcpu)->exits[reason].ticks;
+}
+
+uint32_t vcpu_arch_exit_cost(const struct vcpu *vcpu, uint32_t reason, uint32_t bucket)
+{
+	return container_of(vcpu, struct vmx_vcpu, vcpu)->exits[reason].cost[bucket];
 }

@@ -33,7 +33,7 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 
 	/* An IRET that faulted has unblocked NMIs ('Information for VM Exits Due to Vectored
 	 * Events'). */
-	if ((qualification & INTR_INFO_NMI_UNBLOCKING) && !v->has_injection)
+	if ((qualification & INTR_INFO_NMI_UNBLOCKING) && !v->loaded.has_injection)
 		vmwrite(GUEST_INTERRUPTIBILITY_STATE,
 			vmread(GUEST_INTERRUPTIBILITY_STATE) | BLOCKING_BY_NMI);
 	if (chunk && (qualification & EPT_VIOLATION_FETCH))
@@ -49,7 +49,7 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 		return vmx_end_vm(v,
 				  "has a page table at guest-physical 0x%lx, where there is no RAM",
 				  gpa.v);
-	if (v->has_injection)
+	if (v->loaded.has_injection)
 		return vmx_end_vm(
 			v,
 			"an event's delivery touched guest-physical 0x%lx, where there is no "

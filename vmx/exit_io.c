@@ -15,7 +15,7 @@ enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const char *what)
 
 	switch (emulate_instruction(&v->vcpu, &e)) {
 	case EMULATE_DONE:
-		vmx_advance_rip(v, e.len);
+		vmx_advance_rip(vmread(GUEST_RIP), e.len);
 		return EXIT_RESUME;
 	case EMULATE_AGAIN:
 	case EMULATE_FAULT:

@@ -14,7 +14,7 @@ void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t leng
 		vmwrite(ENTRY_EXCEPTION_ERROR_CODE, error);
 	if (length)
 		vmwrite(ENTRY_INSTRUCTION_LENGTH, length);
-	v->has_injection = true;
+	v->loaded.has_injection = true;
 	v->vcpu.injections++;
 }
 
@@ -49,7 +49,7 @@ static bool inject_nmi(struct vmx_vcpu *v)
 {
 	uint64_t blocking = vmread(GUEST_INTERRUPTIBILITY_STATE);
 
-	if (v->has_injection ||
+	if (v->loaded.has_injection ||
 	    (blocking & (BLOCKING_BY_NMI | BLOCKING_BY_MOV_SS | BLOCKING_BY_STI))) {
 		vmx_set_primary(v, PRIMARY_NMI_WINDOW_EXITING, true);
 		return false;
@@ -97,7 +97,7 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 		inject_nmi(v);
 	if (vmx_machine.has_vid)
 		vmx_apicv_sync(v);
-	is_open = !v->has_injection && (vmread(GUEST_RFLAGS) & RFLAGS_IF) &&
+	is_open = !v->loaded.has_injection && (vmread(GUEST_RFLAGS) & RFLAGS_IF) &&
 		  !(vmread(GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 	if (is_open) {
 		int vector = take_injectable(vcpu);

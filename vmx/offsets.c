@@ -22,6 +22,5 @@ void vmx_offsets(void)
 	DEFINE(VCPU_R14, offsetof(struct vmx_vcpu, vcpu.regs.gpr[14]));
 	DEFINE(VCPU_R15, offsetof(struct vmx_vcpu, vcpu.regs.gpr[15]));
 	DEFINE(VCPU_LAUNCHED, offsetof(struct vmx_vcpu, loaded.launched));
-	DEFINE(VCPU_HOST_RSP, offsetof(struct vmx_vcpu, host_rsp));
-	DEFINE(FIELD_HOST_RSP, HOST_RSP);
+	DEFINE(VCPU_HOST_RSP, offsetof(struct vmx_vcpu, vcpu.regs.gpr[GPR_RSP]));
 }

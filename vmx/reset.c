@@ -96,7 +96,7 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	vmx_state_reset(v, is_init);
 	if (!is_init) {
 		/* What an earlier life has left under its VPID. */
-		v->has_injection = false;
+		v->loaded.has_injection = false;
 		v->vpid_flushed_on = this_cpu_id();
 		vcpu_arch_flush_tlb(vcpu);
 	}

@@ -98,37 +98,20 @@ static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 }
 
 /* An entry that failed, or a reason beyond the table. Interrupts are off, and on afterwards. */
-static __cold enum exit_verdict end_on_reason(struct vmx_vcpu *v, uint32_t reason)
+static __cold void end_on_reason(struct vmx_vcpu *v, uint32_t reason)
 {
 	if (is_machine_check_entry_failure(reason))
 		trap_reflect_machine_check();
 	irq_enable();
-	return vmx_end_vm(v, "VM entry failed or exit reason unknown: %#x (%s), qualification %#lx",
-			  reason, vcpu_arch_exit_name((uint16_t)reason),
-			  vmread(EXIT_QUALIFICATION));
+	(void)vmx_end_vm(v,
+			 "VM entry failed or exit reason unknown: %#x (%s), qualification %#lx",
+			 reason, vcpu_arch_exit_name((uint16_t)reason), vmread(EXIT_QUALIFICATION));
 }
 
-/* The guest has come back: notes why, and dispatches. Interrupts are off, and on afterwards. */
-static inline enum exit_verdict handle_exit(struct vmx_vcpu *v)
+void vmx_entry_failed(bool was_launched)
 {
-	uint64_t reason = (uint32_t)vmread(EXIT_REASON);
-	const struct exit_row *row;
-
-	v->loaded.launched = true;
-	v->has_injection = false;
-	vcpu_log_exit(&v->vcpu, (uint32_t)reason);
-	/* A failed entry has bit 31 set. */
-	if (unlikely(reason >= EXIT_REASONS))
-		return end_on_reason(v, (uint32_t)reason);
-	v->exits[reason]++;
-	row = &vmx_exit_table[reason];
-	hide_origin(row);
-	if (unlikely(row->is_marked) && serve_marked_exit(v, row)) {
-		irq_enable();
-		return EXIT_RESUME;
-	}
-	irq_enable();
-	return row->handle(v);
+	vmx_insn_failed(was_launched ? "VMRESUME" : "VMLAUNCH",
+			this_vmx()->current->loaded.vmcs.v);
 }
 
 /* See vmx/timer.c: where the defect is, an entry with IF=0 needs its bound. */
@@ -163,48 +146,87 @@ static inline void audit_entry(const struct vmx_vcpu *v)
 		     v->vpid_flushed_on == this_cpu_id());
 }
 
+/* The exit, or the turn's beginning, that began at `since` is over. */
+static inline void account_exit(struct exit_stats *stats, uint32_t since, uint64_t now)
+{
+	uint64_t cost = (uint32_t)((uint32_t)now - since);
+
+	stats->ticks += cost;
+	stats->cost[63u - (unsigned long)__builtin_clzl(cost | BIT(VCPU_EXIT_COST_FIRST)) -
+		    VCPU_EXIT_COST_FIRST]++;
+}
+
 static enum sched_verdict vmx_run(struct sched_entity *se)
 {
 	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
+	struct exit_stats *stats = &v->exits[EXIT_TURN];
+	uint32_t since = (uint32_t)rdtsc();
 	enum sched_verdict verdict;
 
-	hide_origin(v);
+	stats->count++;
 	for (;;) {
+		const struct exit_row *row;
 		enum exit_verdict exit;
+		uint64_t reason, rip, now;
 
 		irq_disable();
 		/* The last look, with interrupts off: a request or a deadline that comes later
 		 * comes with an interrupt, which makes the guest exit at once. */
+		now = rdtsc();
 		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE)) ||
-		    unlikely(rdtsc() >= v->sync_at)) {
+		    unlikely(now >= v->sync_at)) {
 			irq_enable();
-			if (!prepare_entry(v, &verdict))
-				return verdict;
-			continue;
+			if (prepare_entry(v, &verdict))
+				continue;
+			break;
 		}
+		account_exit(stats, since, now);
 		if (unlikely(vmx_machine.has_entry_mitigation))
 			vmx_before_entry_mitigations();
 		audit_entry(v);
-		if (unlikely(vmx_enter(v)))
-			vmx_insn_failed(v->loaded.launched ? "VMRESUME" : "VMLAUNCH",
-					v->loaded.vmcs.v);
+		v = vmx_enter(v);
+		hide_origin(v);
 
-		exit = handle_exit(v);
+		since = (uint32_t)rdtsc();
+		reason = (uint32_t)vmread(EXIT_REASON);
+		rip = vmread(GUEST_RIP);
+		v->loaded.has_injection = false;
+		vcpu_log_exit(&v->vcpu, (uint32_t)reason, rip);
+		/* A failed entry has bit 31 set. */
+		if (unlikely(reason >= EXIT_REASONS)) {
+			end_on_reason(v, (uint32_t)reason);
+			return SCHED_ENDED;
+		}
+		stats = &v->exits[reason];
+		stats->count++;
+		row = &vmx_exit_table[reason];
+		hide_origin(row);
+		if (unlikely(row->is_marked) && serve_marked_exit(v, row)) {
+			irq_enable();
+			exit = EXIT_RESUME;
+		} else {
+			irq_enable();
+			exit = row->handle(v);
+		}
+
 		if (likely(exit == EXIT_SKIP)) {
-			note_if0(v, vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH)));
+			note_if0(v, vmx_advance_rip(rip, vmread(EXIT_INSTRUCTION_LENGTH)));
 		} else if (exit == EXIT_RESUME) {
-			vcpu_last_exit(&v->vcpu)->rip = 0;
 			if (vmx_machine.has_if0_defect)
 				note_if0(v, vmread(GUEST_RFLAGS));
 		} else if (exit == EXIT_HALT) {
-			uint64_t rflags = vmx_advance_rip(v, vmread(EXIT_INSTRUCTION_LENGTH));
+			uint64_t rflags = vmx_advance_rip(rip, vmread(EXIT_INSTRUCTION_LENGTH));
 
-			if (!vcpu_halt(&v->vcpu, rflags & RFLAGS_IF))
-				return SCHED_WAIT;
+			if (!vcpu_halt(&v->vcpu, rflags & RFLAGS_IF)) {
+				verdict = SCHED_WAIT;
+				break;
+			}
 		} else {
 			return SCHED_ENDED;
 		}
 	}
+	account_exit(stats, since, rdtsc());
+	return verdict;
 }
 
 static void vmx_switch_in(struct sched_entity *se)

@@ -135,6 +135,6 @@ void vmx_setup_vmcs(struct vmx_vcpu *v)
 	setup_controls(v);
 	setup_host();
 	v->has_vmcs_host_state = true;
-	v->host_rsp = 0;
-	vmwrite(HOST_RSP, 0);
+	/* Where an exit's registers are pushed: entry.S. */
+	vmwrite(HOST_RSP, (uint64_t)(uintptr_t)(&v->vcpu.regs + 1));
 }

@@ -6,7 +6,7 @@
 
 #include <asm/vmx.h>
 
-#include "guest/vcpu.h"
+#include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 #include "mm/pt.h"
 #include "vmx/caps.h"
@@ -15,13 +15,24 @@
 #define VMCS_NOT_ACTIVE UINT32_MAX
 #define EXIT_REASONS    70u /* reasons 0 .. 69 have a row in the exit table */
 
+/* The place behind the reasons: not an exit but the beginning of a turn, up to its first entry. */
+#define EXIT_TURN EXIT_REASONS
+
+/* What the exits of one reason have cost: host ticks from the exit to the next entry or to the end
+ * of the turn, polling in HLT included; one that takes 2^32 ticks is taken for a short one. */
+struct exit_stats {
+	uint64_t count, ticks;
+	uint32_t cost[VCPU_EXIT_COST_BUCKETS];
+};
+
 /* A VMCS and where it is. It is active on at most one pCPU, `pcpu`, from VMPTRLD to VMCLEAR there.
  */
 struct loaded_vmcs {
 	hpa_t vmcs;    /* (i) */
 	uint32_t pcpu; /* (a) written by the pCPU that makes it active or clears it; VMCS_NOT_ACTIVE
 			*/
-	bool launched; /* (o) VMLAUNCH since the last VMCLEAR */
+	bool launched;      /* (o) VMLAUNCH since the last VMCLEAR; set by entry.S */
+	bool has_injection; /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
 	struct list node; /* (o) in the pCPU's list of active ones */
 };
 
@@ -41,18 +52,16 @@ enum switched_msr {
 struct vmx_vcpu {
 	struct vcpu vcpu; /* first: entry.S and the casts below count on it */
 	struct loaded_vmcs loaded;
-	uint64_t host_rsp;        /* (o) what HOST_RSP holds */
 	uint64_t sync_at;         /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
 	uint64_t armed;           /* (o) TSC: the deadline that the timer is set for */
 	bool is_synced_for_if0;   /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
-	bool has_injection;       /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
 	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
 	uint32_t primary;         /* (o) PRIMARY_CONTROLS as it is */
 	uint32_t secondary;       /* (o) SECONDARY_CONTROLS as it is */
 	uint64_t eoi_exit[4];     /* (o) the EOI-exit bitmap as it is */
 	uint16_t vpid;            /* (i) */
 	uint32_t vpid_flushed_on; /* (o) the pCPU whose TLB has nothing stale under `vpid` */
-	uint64_t exits[EXIT_REASONS];            /* (o) written */
+	struct exit_stats exits[EXIT_REASONS + 1]; /* (o) written; the last: EXIT_TURN */
 	uint64_t vmptrlds, vmclears, migrations; /* (o) */
 
 	/* (o) state that the CPU holds while this vCPU is its pCPU's `loaded`, and this holds
@@ -189,16 +198,13 @@ void vmx_report(struct vmx_vcpu *v);
 void vmx_end_shadow(uint64_t blocking);
 void vmx_pend_single_step(void);
 
-/* Past an instruction of `length` bytes: the only place where RIP advances. Ends blocking by STI
- * and MOV SS, which lasts one instruction, and lets the single-step trap come that the instruction
- * would have had
- * ('Single-Stepping'). Returns RFLAGS. */
-static inline uint64_t vmx_advance_rip(struct vmx_vcpu *v, uint64_t length)
+/* Past an instruction of `length` bytes at `rip`: the only place where RIP advances. Ends blocking by
+ * STI and MOV SS, which lasts one instruction, and lets the single-step trap come that the
+ * instruction would have had ('Single-Stepping'). Returns RFLAGS. */
+static inline uint64_t vmx_advance_rip(uint64_t rip, uint64_t length)
 {
-	uint64_t rip = vmread(GUEST_RIP), blocking = vmread(GUEST_INTERRUPTIBILITY_STATE);
-	uint64_t rflags = vmread(GUEST_RFLAGS);
+	uint64_t blocking = vmread(GUEST_INTERRUPTIBILITY_STATE), rflags = vmread(GUEST_RFLAGS);
 
-	vcpu_last_exit(&v->vcpu)->rip = rip;
 	vmwrite(GUEST_RIP, rip + length);
 	if (unlikely(blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)))
 		vmx_end_shadow(blocking);

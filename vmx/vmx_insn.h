@@ -118,19 +118,28 @@ static inline void vmxoff_fixup(void)
 
 struct vmx_vcpu;
 
-/* entry.S: enters the guest and comes back after an exit (0), or when VMLAUNCH or VMRESUME failed
- * (1). An ordinary call, but that every register is lost: the guest's were in them. Interrupts off.
- */
-static inline bool vmx_enter(struct vmx_vcpu *v)
-{
-	bool has_failed;
+/* Where vmx_enter's instruction failed: VM_INSTRUCTION_ERROR says why. */
+void vmx_entry_failed(bool was_launched) __noreturn __cold;
 
-	__asm__ volatile("call vmx_enter_guest"
-			 : "=@ccc"(has_failed), "+D"(v)
+/* Debug builds have frame pointers, which must survive. */
+#ifdef CONFIG_DEBUG
+#define ENTER_GUEST "pushq %%rbp; call vmx_enter_guest; popq %%rbp"
+#define ENTER_CLOBBERS_RBP
+#else
+#define ENTER_GUEST        "call vmx_enter_guest"
+#define ENTER_CLOBBERS_RBP "rbp",
+#endif
+
+/* entry.S: enters the guest and comes back after an exit. An ordinary call, but that every register
+ * is lost, the guest's were in them: `v` is given back. Interrupts off. */
+static inline struct vmx_vcpu *vmx_enter(struct vmx_vcpu *v)
+{
+	__asm__ volatile(ENTER_GUEST
+			 : "+D"(v)
 			 :
-			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12",
-			   "r13", "r14", "r15", "memory");
-	return has_failed;
+			 : "rax", "rbx", "rcx", "rdx", "rsi", ENTER_CLOBBERS_RBP "r8", "r9", "r10",
+			   "r11", "r12", "r13", "r14", "r15", "cc", "memory");
+	return v;
 }
 
 static inline void invept(enum invept_type type, uint64_t eptp)
