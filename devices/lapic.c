@@ -122,17 +122,17 @@ static uint32_t *vector_word(struct lapic *lapic, uint32_t base, unsigned index)
 	return &lapic->regs[base / 4 + index * 4];
 }
 
-static int find_highest(struct lapic *lapic, uint32_t base, uint32_t words)
+static inline int find_highest(struct lapic *lapic, uint32_t base, uint32_t words)
 {
 	unsigned i;
 
-	if (!words)
+	if (likely(!words))
 		return -1;
 	i = 31 - (unsigned)__builtin_clz(words);
 	return (int)(i * 32 + 31 - (unsigned)__builtin_clz(*vector_word(lapic, base, i)));
 }
 
-static void set_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors *known,
+static inline void set_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors *known,
 		       unsigned vector)
 {
 	*vector_word(lapic, base, vector / 32) |= BIT(vector % 32);
@@ -140,8 +140,8 @@ static void set_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors 
 	known->max = MAX(known->max, (int)vector);
 }
 
-static void clear_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors *known,
-			 unsigned vector)
+static inline void clear_vector(struct lapic *lapic, uint32_t base,
+				struct lapic_vectors *known, unsigned vector)
 {
 	uint32_t *word = vector_word(lapic, base, vector / 32);
 
@@ -178,7 +178,7 @@ static void update_ppr(struct lapic *lapic)
 static void signal_if_deliverable(struct lapic *lapic)
 {
 	if (unlikely(lapic->is_shared) || lapic_has_deliverable(lapic))
-		lapic_signal_self(lapic, VCPU_SIGNAL_EVENT);
+		lapic_signal_event(lapic);
 }
 
 void lapic_set_tpr(struct lapic *lapic, uint8_t tpr)
@@ -190,23 +190,17 @@ void lapic_set_tpr(struct lapic *lapic, uint8_t tpr)
 	signal_if_deliverable(lapic);
 }
 
-int lapic_pending_vector(struct lapic *lapic)
+void lapic_refresh_irr(struct lapic *lapic)
 {
-	/* Relaxed is enough to look: what a signal announced is visible once the signal is, and
-	 * lapic_take_posted orders the rest. */
-	if (unlikely(__atomic_load_n(&lapic->has_posted, __ATOMIC_RELAXED)))
+	if (__atomic_load_n(&lapic->has_posted, __ATOMIC_RELAXED))
 		lapic_take_posted(lapic);
-	else if (unlikely(lapic->is_shared))
+	else
 		find_vectors(lapic, LAPIC_IRR, &lapic->irr);
-	return lapic_has_deliverable(lapic) ? lapic->irr.max : -1;
 }
 
 uint8_t lapic_highest_irr(struct lapic *lapic)
 {
-	if (unlikely(__atomic_load_n(&lapic->has_posted, __ATOMIC_RELAXED)))
-		lapic_take_posted(lapic);
-	else
-		find_vectors(lapic, LAPIC_IRR, &lapic->irr);
+	lapic_refresh_irr(lapic);
 	return lapic->irr.max < 0 ? 0 : (uint8_t)lapic->irr.max;
 }
 
@@ -339,7 +333,7 @@ void lapic_raise(struct lapic *lapic, uint8_t vector)
 	}
 	set_vector(lapic, LAPIC_IRR, &lapic->irr, vector);
 	*vector_word(lapic, LAPIC_TMR, vector / 32) &= ~(uint32_t)BIT(vector % 32);
-	lapic_signal_self(lapic, VCPU_SIGNAL_EVENT);
+	lapic_signal_event(lapic);
 }
 
 /* --- local interrupts and errors

@@ -221,9 +221,25 @@ void lapic_post(struct lapic *lapic, uint8_t vector, bool is_level);
 /* Is this APIC addressed by the message's destination (shorthands are resolved before)? */
 bool lapic_matches(const struct lapic *lapic, const struct apic_message *msg);
 
+/* Brings what is known of IRR up to date: posted vectors, and what the CPU did to a shared one. */
+void lapic_refresh_irr(struct lapic *lapic);
+
+/* Is the highest that is known to be requested above the processor priority? */
+static inline bool lapic_has_deliverable(const struct lapic *lapic)
+{
+	return lapic->irr.max > (int)(lapic_get(lapic, LAPIC_PPR) | 0xf);
+}
+
 /* The highest vector that may be delivered now (in IRR, above the processor priority), or -1; moves
  * posted vectors to IRR first. */
-int lapic_pending_vector(struct lapic *lapic);
+static inline int lapic_pending_vector(struct lapic *lapic)
+{
+	/* Relaxed is enough to look: what a signal announced is visible once the signal is, and
+	 * lapic_take_posted orders the rest. */
+	if (unlikely(__atomic_load_n(&lapic->has_posted, __ATOMIC_RELAXED) || lapic->is_shared))
+		lapic_refresh_irr(lapic);
+	return lapic_has_deliverable(lapic) ? lapic->irr.max : -1;
+}
 
 /* Delivered: IRR to ISR. `vector` is what lapic_pending_vector just gave. Not for a shared one. */
 void lapic_accept(struct lapic *lapic, uint8_t vector);

@@ -43,11 +43,6 @@ static inline uint32_t lapic_id(const struct lapic *lapic)
 	return lapic_is_x2apic(lapic) ? id : id >> 24;
 }
 
-static inline bool lapic_has_deliverable(const struct lapic *lapic)
-{
-	return lapic->irr.max > (int)(lapic_get(lapic, LAPIC_PPR) | 0xf);
-}
-
 /* In IRR, or posted. Any pCPU. */
 static inline bool lapic_is_requested(const struct lapic *lapic, uint8_t vector)
 {
@@ -59,6 +54,12 @@ static inline bool lapic_is_requested(const struct lapic *lapic, uint8_t vector)
 static inline void lapic_put(struct lapic *lapic, uint32_t reg, uint32_t value)
 {
 	__atomic_store_n(&lapic->regs[reg / 4], value, __ATOMIC_RELAXED);
+}
+
+/* By the owner, with VCPU_SIGNAL_EVENT. */
+static inline void lapic_signal_event(struct lapic *lapic)
+{
+	lapic->platform->ops->signal_self(lapic->platform->ctx, lapic->vcpu);
 }
 
 static inline void lapic_signal_self(struct lapic *lapic, enum vcpu_signal what)

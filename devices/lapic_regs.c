@@ -3,6 +3,7 @@
 #include "lib/errno.h"
 
 #define X2APIC_MSR_BASE 0x800u
+#define X2APIC_EOI      (X2APIC_MSR_BASE + (LAPIC_EOI >> 4))
 #define X2APIC_ICR      (X2APIC_MSR_BASE + (LAPIC_ICR_LOW >> 4))
 
 /* A fixed interrupt to itself is worth a short way; level and trigger mode mean nothing there. */
@@ -250,24 +251,41 @@ int lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value)
 	return 0;
 }
 
+/* The ICR is one register of 64 bits. */
+static int x2apic_icr_write(struct lapic *lapic, uint64_t value)
+{
+	const struct reg_rule *rule = &rules[LAPIC_ICR_LOW >> 4];
+	uint32_t low = (uint32_t)value, high = (uint32_t)(value >> 32);
+
+	if (unlikely(low & ~(rule->bits | rule->read_only)))
+		return -EPERM;
+	low &= rule->bits;
+	lapic_put(lapic, LAPIC_ICR_LOW, low);
+	lapic_put(lapic, LAPIC_ICR_HIGH_X2APIC, high);
+	lapic_put(lapic, LAPIC_ICR_HIGH, high);
+	if ((low & ICR_KIND) == ICR_FIXED_TO_SELF)
+		self_ipi(lapic, (uint8_t)low);
+	else
+		lapic_send(lapic, low, high);
+	return 0;
+}
+
 int lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
 {
-	const struct reg_rule *rule = x2apic_rule(lapic, msr, XW);
-	uint64_t high = msr == X2APIC_ICR ? ~(uint64_t)UINT32_MAX : 0;
+	const struct reg_rule *rule;
 
-	if (!rule || value & ~(rule->bits | rule->read_only | high))
-		return -EPERM;
-	value &= rule->bits | high;
-	if (msr == X2APIC_ICR) {
-		lapic_put(lapic, LAPIC_ICR_LOW, (uint32_t)value);
-		lapic_put(lapic, LAPIC_ICR_HIGH_X2APIC, (uint32_t)(value >> 32));
-		lapic_put(lapic, LAPIC_ICR_HIGH, (uint32_t)(value >> 32));
-		if ((value & ICR_KIND) == ICR_FIXED_TO_SELF)
-			self_ipi(lapic, (uint8_t)value);
-		else
-			lapic_send(lapic, (uint32_t)value, (uint32_t)(value >> 32));
-	} else {
-		reg_write(lapic, (msr - X2APIC_MSR_BASE) << 4, (uint32_t)value);
+	/* The two that come with each interrupt, first. */
+	if (likely(lapic_is_x2apic(lapic))) {
+		if (msr == X2APIC_EOI && likely(!value)) {
+			lapic_eoi(lapic);
+			return 0;
+		}
+		if (msr == X2APIC_ICR)
+			return x2apic_icr_write(lapic, value);
 	}
+	rule = x2apic_rule(lapic, msr, XW);
+	if (!rule || value & ~(uint64_t)(rule->bits | rule->read_only))
+		return -EPERM;
+	reg_write(lapic, (msr - X2APIC_MSR_BASE) << 4, (uint32_t)value & rule->bits);
 	return 0;
 }

@@ -64,6 +64,10 @@ struct platform_ops {
 	 */
 	void (*signal)(void *ctx, uint32_t vcpu, enum vcpu_signal what, uint8_t value);
 
+	/* The same with VCPU_SIGNAL_EVENT, by the pCPU that runs that vCPU: nobody needs to be
+	 * woken. */
+	void (*signal_self)(void *ctx, uint32_t vcpu);
+
 	/* Checked access to guest memory: 0, or -EFAULT when any byte lies outside the VM's RAM
 	 * (then nothing was copied). */
 	int (*gmem_read)(void *ctx, gpa_t from, void *to, size_t len);

@@ -45,8 +45,8 @@ uint64_t kvm_steal_ns(const struct vcpu *vcpu);
 
 /* guest/pv_eoi.c. MSR_KVM_PV_EOI_EN: 0 or -EPERM. */
 int __must_check kvm_write_pv_eoi(struct vcpu *vcpu, uint64_t value);
-/* An interrupt has been injected, and no other waits: lets the guest end it by clearing a bit in
- * memory, if it has asked for that and if the EOI would do nothing else. Owner pCPU. */
+/* With a PV EOI area, and when no interrupt waits: lets the guest end the one that is in service by
+ * clearing a bit in memory, if the EOI would do nothing else. Owner pCPU. */
 void kvm_arm_pv_eoi(struct vcpu *vcpu);
 /* Takes the bit back; where the guest has cleared it, that was the EOI. */
 void kvm_take_pv_eoi(struct vcpu *vcpu);

@@ -111,6 +111,12 @@ static void signal_op(void *ctx, uint32_t index, enum vcpu_signal what, uint8_t 
 	}
 }
 
+static void signal_self_op(void *ctx, uint32_t index)
+{
+	__atomic_fetch_or(&((struct vm *)ctx)->vcpu[index]->requests, VCPU_REQ_EVENT,
+			  __ATOMIC_RELAXED);
+}
+
 static int gmem_read_op(void *ctx, gpa_t from, void *to, size_t len)
 {
 	return gmem_read(&((struct vm *)ctx)->gmem, from, to, len);
@@ -213,6 +219,7 @@ static const struct platform_ops ops = {
 	.timer_cancel = timer_cancel_op,
 	.post = post_op,
 	.signal = signal_op,
+	.signal_self = signal_self_op,
 	.gmem_read = gmem_read_op,
 	.gmem_write = gmem_write_op,
 	.gmem_ptr = gmem_ptr_op,
@@ -396,18 +403,6 @@ void platform_add_vcpu(struct vcpu *vcpu)
 	if (vcpu_arch_has_virtual_interrupt_delivery(vcpu->vm))
 		lapic_share(&vcpu->lapic);
 	bus->lapic[bus->count++] = &vcpu->lapic;
-}
-
-bool platform_has_extint(struct vcpu *vcpu)
-{
-	return vcpu->index == 0 && pic_is_pending(&vcpu->vm->dev.pic) &&
-	       lapic_is_extint_open(&vcpu->lapic);
-}
-
-bool platform_has_interrupt(struct vcpu *vcpu)
-{
-	kvm_sync_pv_eoi(vcpu);
-	return platform_has_extint(vcpu) || lapic_pending_vector(&vcpu->lapic) >= 0;
 }
 
 int platform_take_extint(struct vcpu *vcpu)

@@ -3,7 +3,7 @@
 #ifndef GUEST_PLATFORM_H
 #define GUEST_PLATFORM_H
 
-#include "guest/vm.h"
+#include "guest/kvm.h"
 
 /* Initialises the VM's devices and puts them on its buses. Before its vCPUs exist. A negative errno
  * only for a defect of the wiring. */
@@ -16,12 +16,22 @@ int __must_check platform_reset(struct vm *vm);
 /* Joins a new vCPU's local APIC to the VM. */
 void platform_add_vcpu(struct vcpu *vcpu);
 
-/* Is there an interrupt, of the local APIC or (vCPU 0) the 8259s, that could be delivered if the
- * vCPU were open for it? Owner pCPU; takes no lock. */
-bool platform_has_interrupt(struct vcpu *vcpu);
+/* Is there an interrupt of the 8259s that could be delivered if the vCPU, number 0, were open for
+ * it? Owner pCPU; takes no lock. */
+static inline bool platform_has_extint(struct vcpu *vcpu)
+{
+	return unlikely(vcpu->index == 0 && pic_is_pending(&vcpu->vm->dev.pic)) &&
+	       lapic_is_extint_open(&vcpu->lapic);
+}
 
-/* Of the 8259s alone. */
-bool platform_has_extint(struct vcpu *vcpu);
+/* The same of the local APIC or the 8259s. */
+static inline bool platform_has_interrupt(struct vcpu *vcpu)
+{
+	kvm_sync_pv_eoi(vcpu);
+	return lapic_pending_vector(&vcpu->lapic) >= 0 || platform_has_extint(vcpu);
+}
+
+/* Takes the 8259s' as platform_take_interrupt does. */
 int platform_take_extint(struct vcpu *vcpu);
 
 /* Takes it: its vector, now in service; or -1 when it has gone meanwhile. Owner pCPU; takes the

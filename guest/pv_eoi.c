@@ -8,7 +8,7 @@
 
 void kvm_arm_pv_eoi(struct vcpu *vcpu)
 {
-	if (!vcpu->pv_eoi_area || !lapic_is_eoi_silent(&vcpu->lapic))
+	if (!lapic_is_eoi_silent(&vcpu->lapic))
 		return;
 	*vcpu->pv_eoi_area |= KVM_PV_EOI_ENABLED;
 	vcpu->is_pv_eoi_armed = true;

@@ -133,15 +133,6 @@ static void wake_timer_expired(struct sched_timer *timer, uint64_t now)
 	vcpu_request(container_of(timer, struct vcpu, wake_timer), VCPU_REQ_EVENT);
 }
 
-uint64_t vcpu_next_timer(const struct vcpu *vcpu)
-{
-	uint64_t next = deadline_next(&vcpu->timers), host = next - vcpu->vm->tsc_offset;
-
-	/* The host's TSC is ahead of the VM's. A guest can name a deadline that it never reaches.
-	 */
-	return host < next ? DEADLINE_NEVER : host;
-}
-
 void vcpu_arm_wake_timer(struct vcpu *vcpu)
 {
 	uint64_t next = vcpu_next_timer(vcpu);
@@ -163,10 +154,9 @@ void vcpu_cancel_wake_timer(struct vcpu *vcpu)
 
 void vcpu_run_timers(struct vcpu *vcpu, uint64_t now)
 {
-	struct deadline *d;
-
 	now = vm_tsc(vcpu->vm, now);
-	while ((d = deadline_pop_expired(&vcpu->timers, now))) {
+	while (unlikely(deadline_next(&vcpu->timers) <= now)) {
+		struct deadline *d = deadline_pop_expired(&vcpu->timers, now);
 		struct platform_timer *t = container_of(d, struct platform_timer, deadline);
 
 		t->is_armed = false;

@@ -144,9 +144,6 @@ void vcpu_cancel_wake_timer(struct vcpu *vcpu);
 /* Expires its own timers that are due at host TSC time `now`. Owner pCPU. */
 void vcpu_run_timers(struct vcpu *vcpu, uint64_t now);
 
-/* The nearest of its own timers in host TSC ticks, or DEADLINE_NEVER. */
-uint64_t vcpu_next_timer(const struct vcpu *vcpu);
-
 /* Before the first reset. */
 void vcpu_init_timers(struct vcpu *vcpu);
 

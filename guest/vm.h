@@ -139,6 +139,16 @@ struct vm *vm_find(const char *name, size_t len);
  * at creation. */
 void vm_audit_memory(const struct vm *vm);
 
+/* The nearest of a vCPU's own timers in host TSC ticks, or DEADLINE_NEVER. Owner pCPU. */
+static inline uint64_t vcpu_next_timer(const struct vcpu *vcpu)
+{
+	uint64_t next = deadline_next(&vcpu->timers), host = next - vcpu->vm->tsc_offset;
+
+	/* The host's TSC is ahead of the VM's. A guest can name a deadline that it never reaches.
+	 */
+	return host < next ? DEADLINE_NEVER : host;
+}
+
 static inline uint64_t vm_tsc(const struct vm *vm, uint64_t host_tsc)
 {
 	return host_tsc + vm->tsc_offset;

@@ -1,6 +1,5 @@
 /* Conversions between TSC ticks and nanoseconds. No 128-bit division: the compiler's support
  * library may use a red zone, which the hypervisor's interrupts would overwrite. */
-#include "lib/checked.h"
 #include "lib/tsc.h"
 
 /* floor(a * b / div), where a < div: so the quotient is below b. By shift and subtract: for rates
@@ -22,7 +21,7 @@ static uint64_t mul_div_wide(uint64_t a, uint64_t b, uint64_t div)
 	return quotient;
 }
 
-uint64_t mul_div_u64(uint64_t value, uint64_t mul, uint64_t div)
+uint64_t mul_div_large(uint64_t value, uint64_t mul, uint64_t div)
 {
 	uint64_t whole = value / div, rest = value % div, product, result;
 

@@ -3,6 +3,7 @@
 #ifndef LIB_TSC_H
 #define LIB_TSC_H
 
+#include "lib/checked.h"
 #include "lib/types.h"
 
 #define NSEC_PER_SEC 1000000000ull
@@ -11,8 +12,17 @@ struct tsc_rate {
 	uint64_t hz; /* ticks a second */
 };
 
+/* mul_div_u64 where the product does not fit in 64 bits. */
+uint64_t mul_div_large(uint64_t value, uint64_t mul, uint64_t div);
+
 /* floor(value * mul / div) with a 128-bit product; `div` > 0. Saturates at UINT64_MAX. */
-uint64_t mul_div_u64(uint64_t value, uint64_t mul, uint64_t div);
+static inline uint64_t mul_div_u64(uint64_t value, uint64_t mul, uint64_t div)
+{
+	uint64_t product;
+
+	return likely(checked_mul(value, mul, &product)) ? product / div
+							  : mul_div_large(value, mul, div);
+}
 
 static inline uint64_t tsc_to_ns(const struct tsc_rate *rate, uint64_t ticks)
 {

@@ -3,21 +3,12 @@
 
 #include "cpu/apic.h"
 #include "cpu/panic.h"
-#include "cpu/percpu.h"
-#include "lib/spinlock.h"
 #include "sched/sched.h"
 
 /* So that timers re-armed into the past by their own expiry cannot hold a pCPU. */
 #define TIMERS_A_RUN 64
 
-struct timer_heap {
-	struct spinlock lock;
-	struct deadline_heap heap; /* under lock */
-	uint64_t next;             /* under lock written, (a) read: heap's nearest */
-	bool is_deferred;          /* (a) sched_defer's */
-} __aligned(CACHE_LINE);
-
-static struct timer_heap heaps[MAX_PCPUS] = {
+struct timer_heap sched_timer_heaps[MAX_PCPUS] = {
 	[0 ... MAX_PCPUS - 1] = {.lock = SPINLOCK_INIT(LOCK_TIMERS), .next = DEADLINE_NEVER},
 };
 
@@ -41,7 +32,7 @@ void sched_timer_init(struct sched_timer *timer,
 
 void sched_timer_arm(struct sched_timer *timer, uint64_t when)
 {
-	struct timer_heap *h = &heaps[timer->pcpu];
+	struct timer_heap *h = &sched_timer_heaps[timer->pcpu];
 	bool is_closer;
 
 	/* Whether it is armed only its heap's lock can tell. Not armed, it stays so: the owner is
@@ -50,7 +41,7 @@ void sched_timer_arm(struct sched_timer *timer, uint64_t when)
 	if (!timer->deadline.is_armed && timer->pcpu != this_cpu_id()) {
 		spin_unlock(&h->lock);
 		timer->pcpu = this_cpu_id();
-		h = &heaps[timer->pcpu];
+		h = &sched_timer_heaps[timer->pcpu];
 		spin_lock(&h->lock);
 	}
 	deadline_arm(&h->heap, &timer->deadline, when);
@@ -62,21 +53,15 @@ void sched_timer_arm(struct sched_timer *timer, uint64_t when)
 
 void sched_timer_cancel(struct sched_timer *timer)
 {
-	struct timer_heap *h = &heaps[timer->pcpu];
+	struct timer_heap *h = &sched_timer_heaps[timer->pcpu];
 
+	/* Armed here, it would be taken out here: this pCPU knows without the lock. */
+	if (timer->pcpu == this_cpu_id() && !timer->deadline.is_armed)
+		return;
 	spin_lock(&h->lock);
 	deadline_cancel(&h->heap, &timer->deadline);
 	update_next(h);
 	spin_unlock(&h->lock);
-}
-
-uint64_t sched_next_deadline(void)
-{
-	const struct timer_heap *h = &heaps[this_cpu_id()];
-
-	if (unlikely(__atomic_load_n(&h->is_deferred, __ATOMIC_RELAXED)))
-		return 0;
-	return __atomic_load_n(&h->next, __ATOMIC_RELAXED);
 }
 
 void sched_add_deferred(void (*run)(void))
@@ -96,13 +81,13 @@ static void run_deferred(void)
 
 void sched_defer(void)
 {
-	__atomic_store_n(&heaps[this_cpu_id()].is_deferred, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&sched_timer_heaps[this_cpu_id()].is_deferred, true, __ATOMIC_RELEASE);
 	sched_run_kick_hook();
 }
 
-void sched_run_timers(uint64_t now)
+void sched_expire_timers(uint64_t now)
 {
-	struct timer_heap *h = &heaps[this_cpu_id()];
+	struct timer_heap *h = &sched_timer_heaps[this_cpu_id()];
 
 	if (unlikely(__atomic_load_n(&h->is_deferred, __ATOMIC_RELAXED)) &&
 	    __atomic_exchange_n(&h->is_deferred, false, __ATOMIC_ACQUIRE))

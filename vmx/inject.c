@@ -7,23 +7,10 @@
 
 #define RFLAGS_IF BIT(9)
 
-void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length)
+void vmx_requeue_vectoring(struct vmx_vcpu *v, uint32_t info)
 {
-	vmwrite(ENTRY_INTERRUPTION_INFORMATION, info | INTR_INFO_VALID);
-	if (info & INTR_INFO_ERROR_CODE)
-		vmwrite(ENTRY_EXCEPTION_ERROR_CODE, error);
-	if (length)
-		vmwrite(ENTRY_INSTRUCTION_LENGTH, length);
-	v->loaded.has_injection = true;
-	v->vcpu.injections++;
-}
+	uint32_t length = 0, error = 0;
 
-void vmx_requeue_vectoring(struct vmx_vcpu *v)
-{
-	uint32_t info = (uint32_t)vmread(IDT_VECTORING_INFORMATION), length = 0, error = 0;
-
-	if (!(info & INTR_INFO_VALID))
-		return;
 	switch (info & INTR_INFO_TYPE) {
 	case INTR_TYPE_SOFTWARE_INTERRUPT:
 	case INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION:
@@ -86,29 +73,35 @@ static void end_guest_halt(struct vcpu *vcpu)
 		vmread(GUEST_INTERRUPTIBILITY_STATE) & ~(uint64_t)BLOCKING_BY_STI);
 }
 
+/* May an external interrupt be injected by the next entry? */
+static bool is_open(const struct vmx_vcpu *v)
+{
+	return !v->loaded.has_injection && (vmread(GUEST_RFLAGS) & RFLAGS_IF) &&
+	       !(vmread(GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+}
+
 void vmx_inject_pending(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	bool is_open, is_waiting;
+	bool is_waiting;
 
 	if (unlikely(vcpu->vm->params.is_hlt_exit_off))
 		end_guest_halt(vcpu);
-	if (vcpu->is_nmi_pending)
+	if (unlikely(vcpu->is_nmi_pending))
 		inject_nmi(v);
 	if (vmx_machine.has_vid)
 		vmx_apicv_sync(v);
-	is_open = !v->loaded.has_injection && (vmread(GUEST_RFLAGS) & RFLAGS_IF) &&
-		  !(vmread(GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-	if (is_open) {
+	is_waiting = has_injectable(vcpu);
+	if (is_waiting && is_open(v)) {
 		int vector = take_injectable(vcpu);
 
 		if (vector >= 0)
 			vmx_inject(v, (uint32_t)vector | INTR_TYPE_EXTERNAL, 0, 0);
+		is_waiting = has_injectable(vcpu);
 	}
 	/* What could not be injected, or comes behind what was, waits for the window. */
-	is_waiting = has_injectable(vcpu);
 	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, is_waiting);
 	/* Last: whoever looks at the local APIC takes the guest's silent EOI back. */
-	if (is_open && !is_waiting)
+	if (!is_waiting && vcpu->pv_eoi_area)
 		kvm_arm_pv_eoi(vcpu);
 }

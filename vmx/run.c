@@ -11,6 +11,11 @@
 
 #define RFLAGS_IF BIT(9)
 
+static inline bool has_requests(const struct vmx_vcpu *v)
+{
+	return __atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE) != 0;
+}
+
 /* Serves the vCPU's request bits. False when it must not enter the guest now; then `*verdict`. */
 static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 {
@@ -80,9 +85,11 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
  * which are the host's, while interrupts are still off. True when nothing is left to do. */
 static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 {
+	uint64_t vectoring = vmread(IDT_VECTORING_INFORMATION);
 	uint32_t info;
 
-	vmx_requeue_vectoring(v);
+	if (unlikely(vectoring & INTR_INFO_VALID))
+		vmx_requeue_vectoring(v, (uint32_t)vectoring);
 	if (!row->may_be_host_event)
 		return false;
 	info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
@@ -125,13 +132,16 @@ static inline void note_if0(struct vmx_vcpu *v, uint64_t rflags)
  * *verdict. */
 static __cold bool prepare_entry(struct vmx_vcpu *v, enum sched_verdict *verdict)
 {
-	if (__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE) && !serve_requests(v, verdict))
+	if (has_requests(v) && !serve_requests(v, verdict))
 		return false;
-	if (rdtsc() >= v->sync_at && !vmx_sync(v)) {
+	if (rdtsc() < v->sync_at)
+		return true;
+	if (!vmx_sync(v)) {
 		*verdict = SCHED_PREEMPTED;
 		return false;
 	}
-	return true;
+	/* What the timers raised. */
+	return !has_requests(v) || serve_requests(v, verdict);
 }
 
 /* What an emulator does not notice: a VMCS that is current here but active elsewhere, another
@@ -173,8 +183,7 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 		/* The last look, with interrupts off: a request or a deadline that comes later
 		 * comes with an interrupt, which makes the guest exit at once. */
 		now = rdtsc();
-		if (unlikely(__atomic_load_n(&v->vcpu.requests, __ATOMIC_ACQUIRE)) ||
-		    unlikely(now >= v->sync_at)) {
+		if (unlikely(has_requests(v)) || unlikely(now >= v->sync_at)) {
 			irq_enable();
 			if (prepare_entry(v, &verdict))
 				continue;

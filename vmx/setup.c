@@ -25,13 +25,9 @@
 
 extern char vmx_exit_entry[];
 
-void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
+void vmx_write_primary(struct vmx_vcpu *v, uint32_t primary)
 {
-	uint32_t primary = is_on ? v->primary | bits : v->primary & ~bits;
-
-	ASSERT(!(bits & ~PRIMARY_DYNAMIC));
-	if (primary == v->primary)
-		return;
+	ASSERT(!((primary ^ v->primary) & ~PRIMARY_DYNAMIC));
 	v->primary = primary;
 	vmwrite(PRIMARY_CONTROLS, primary);
 }

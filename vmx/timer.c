@@ -48,10 +48,11 @@ static void arm(struct vmx_vcpu *v, uint64_t now, uint64_t deadline, uint64_t bo
 /* Sets the timer for what is nearest now. */
 static void rearm(struct vmx_vcpu *v)
 {
-	uint64_t bound = UINT64_MAX, flags, now;
+	uint64_t bound = UINT64_MAX, now;
 
+	DEBUG_ASSERT(irq_is_enabled());
 	/* A kick sets sync_at to 0: it must not come between the look and the store. */
-	flags = irq_save();
+	irq_disable();
 	now = rdtsc();
 	v->is_synced_for_if0 = false;
 	if (vmx_machine.has_if0_defect && !(vmread(GUEST_RFLAGS) & RFLAGS_IF)) {
@@ -59,7 +60,7 @@ static void rearm(struct vmx_vcpu *v)
 		bound = vmx_machine.if0_bound;
 	}
 	arm(v, now, MAX(nearest_deadline(v), now), bound);
-	irq_restore(flags);
+	irq_enable();
 }
 
 /* A deadline that is later than what the timer is set for needs nothing: the exit comes too early,

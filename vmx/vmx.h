@@ -130,8 +130,8 @@ void vmx_vmcs_release(struct vmx_vcpu *v); /* VMCLEAR wherever it is active; int
 /* vmx/setup.c */
 void vmx_setup_vmcs(struct vmx_vcpu *v); /* all fields but the host's per-pCPU ones; loaded */
 void vmx_setup_host_state(void);         /* per-pCPU host fields of the current VMCS */
-void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on);      /* dynamic bits only */
-void vmx_set_secondary(struct vmx_vcpu *v, uint32_t mask, uint32_t bits); /* of `mask`; likewise */
+void vmx_write_primary(struct vmx_vcpu *v, uint32_t primary);
+void vmx_set_secondary(struct vmx_vcpu *v, uint32_t mask, uint32_t bits); /* dynamic ones only */
 
 /* vmx/state.c: what VM entry does not switch */
 int vmx_state_init(bool is_mitigations_off);
@@ -146,9 +146,9 @@ void vmx_before_entry_mitigations(void);
 bool vmx_sync(struct vmx_vcpu *v); /* false: the slice is over */
 
 /* vmx/inject.c */
-void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length);
 void vmx_inject_pending(struct vmx_vcpu *v);    /* NMI or interrupt, or a window */
-void vmx_requeue_vectoring(struct vmx_vcpu *v); /* what was being delivered when the exit came */
+/* The event `info` was being delivered when the exit came (IDT-vectoring information). */
+void vmx_requeue_vectoring(struct vmx_vcpu *v, uint32_t info);
 
 /* vmx/apicv.c: with vmx_machine.has_vid only, but vcpu_arch_apic_mode_changed */
 int vmx_apicv_create(struct vmx_vm *vm);
@@ -194,6 +194,27 @@ void vmx_report(struct vmx_vcpu *v);
 #include "vmx/vmx_insn.h"
 
 #define RFLAGS_TF BIT(8)
+
+/* Bits of PRIMARY_CONTROLS that may change while a vCPU lives. */
+static inline void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
+{
+	uint32_t primary = is_on ? v->primary | bits : v->primary & ~bits;
+
+	if (unlikely(primary != v->primary))
+		vmx_write_primary(v, primary);
+}
+
+/* The next entry delivers the event `info`; with what else it needs, else 0. vmx/inject.c. */
+static inline void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length)
+{
+	vmwrite(ENTRY_INTERRUPTION_INFORMATION, info | INTR_INFO_VALID);
+	if (info & INTR_INFO_ERROR_CODE)
+		vmwrite(ENTRY_EXCEPTION_ERROR_CODE, error);
+	if (length)
+		vmwrite(ENTRY_INSTRUCTION_LENGTH, length);
+	v->loaded.has_injection = true;
+	v->vcpu.injections++;
+}
 
 void vmx_end_shadow(uint64_t blocking);
 void vmx_pend_single_step(void);

@@ -48,6 +48,11 @@ static void fake_signal(void *ctx, uint32_t vcpu, enum vcpu_signal what, uint8_t
 		fake->signal[fake->signal_count++] = (struct fake_signal){vcpu, what, value};
 }
 
+static void fake_signal_self(void *ctx, uint32_t vcpu)
+{
+	fake_signal(ctx, vcpu, VCPU_SIGNAL_EVENT, 0);
+}
+
 static int fake_gmem_read(void *ctx, gpa_t from, void *to, size_t len)
 {
 	struct fake_platform *fake = ctx;
@@ -129,6 +134,7 @@ static const struct platform_ops fake_ops = {
 	.timer_cancel = fake_timer_cancel,
 	.post = fake_post,
 	.signal = fake_signal,
+	.signal_self = fake_signal_self,
 	.gmem_read = fake_gmem_read,
 	.gmem_write = fake_gmem_write,
 	.gmem_ptr = fake_gmem_ptr,
