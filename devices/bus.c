@@ -8,6 +8,7 @@ void bus_init(struct bus *bus)
 {
 	memset(bus, 0, sizeof(*bus));
 	memset(bus->base, 0xff, sizeof(bus->base));
+	bus->recent = &bus->region[0];
 }
 
 int bus_add(struct bus *bus, const struct bus_region *region)
@@ -59,6 +60,7 @@ void bus_remove(struct bus *bus, uint64_t base)
 	if (place == bus->count)
 		return;
 	bus->count--;
+	bus->recent = &bus->region[0];
 	memmove(&bus->region[place], &bus->region[place + 1],
 		(bus->count - place) * sizeof(bus->region[0]));
 	memmove(&bus->base[place], &bus->base[place + 1],
@@ -67,7 +69,7 @@ void bus_remove(struct bus *bus, uint64_t base)
 	bus->base[bus->count] = UINT64_MAX;
 }
 
-/* On the path of every port access: six steps of compare and add, no loop. What lies behind the
+/* Six steps of compare and add, no loop. What lies behind the
  * last region has length 0 and holds nothing. */
 const struct bus_region *bus_find(const struct bus *bus, uint64_t addr, unsigned size)
 {
@@ -81,7 +83,7 @@ const struct bus_region *bus_find(const struct bus *bus, uint64_t addr, unsigned
 	return range_is_inside(addr, size, region->base, region->len) ? region : NULL;
 }
 
-static __cold bool read_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
+bool bus_read_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
 {
 	bool is_claimed = false;
 
@@ -99,7 +101,7 @@ static __cold bool read_bytes(const struct bus *bus, uint64_t addr, unsigned siz
 	return is_claimed;
 }
 
-static __cold bool write_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+bool bus_write_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
 {
 	bool is_claimed = false;
 
@@ -112,24 +114,4 @@ static __cold bool write_bytes(const struct bus *bus, uint64_t addr, unsigned si
 		is_claimed = true;
 	}
 	return is_claimed;
-}
-
-bool bus_read(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
-{
-	const struct bus_region *region = bus_find(bus, addr, size);
-
-	if (unlikely(!region))
-		return read_bytes(bus, addr, size, value);
-	*value = region->read(region->dev, addr - region->base, size);
-	return true;
-}
-
-bool bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
-{
-	const struct bus_region *region = bus_find(bus, addr, size);
-
-	if (unlikely(!region))
-		return write_bytes(bus, addr, size, value);
-	region->write(region->dev, addr - region->base, size, value);
-	return true;
 }

@@ -3,6 +3,7 @@
 #ifndef DEVICES_BUS_H
 #define DEVICES_BUS_H
 
+#include "lib/checked.h"
 #include "lib/types.h"
 
 #define BUS_REGIONS_MAX 48
@@ -17,7 +18,6 @@ struct bus_region {
 	uint64_t (*read)(void *dev, uint64_t offset, unsigned size);
 	void (*write)(void *dev, uint64_t offset, unsigned size, uint64_t value);
 	const char *name; /* for reports */
-	bool is_unlocked; /* the region's model takes care of itself: no VM lock (the local APIC) */
 };
 
 /* Sorted by base, disjoint. The port bus is filled while the VM is built and read-only while it
@@ -26,6 +26,7 @@ struct bus {
 	/* The regions' bases once more, for the search alone; UINT64_MAX behind the last. */
 	uint64_t base[BUS_SEARCH_SIZE];
 	uint32_t count;
+	const struct bus_region *recent; /* that answered last: it often does so again */
 	struct bus_region region[BUS_SEARCH_SIZE];
 };
 
@@ -50,9 +51,41 @@ static inline uint64_t bus_unclaimed(unsigned size)
 	return size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
 }
 
-/* An access of a size that crosses regions is split into bytes by these. True when a model claimed
- * at least one byte of it. */
-bool bus_read(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value);
-bool bus_write(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value);
+static inline const struct bus_region *bus_find_again(struct bus *bus, uint64_t addr, unsigned size)
+{
+	const struct bus_region *region = bus->recent;
+
+	if (likely(range_is_inside(addr, size, region->base, region->len)))
+		return region;
+	region = bus_find(bus, addr, size);
+	if (likely(region))
+		bus->recent = region;
+	return region;
+}
+
+/* An access that no one region holds, byte by byte. */
+bool bus_read_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t *value) __cold;
+bool bus_write_bytes(const struct bus *bus, uint64_t addr, unsigned size, uint64_t value) __cold;
+
+/* True when a model claimed at least one byte of the access. */
+static inline bool bus_read(struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
+{
+	const struct bus_region *region = bus_find_again(bus, addr, size);
+
+	if (unlikely(!region))
+		return bus_read_bytes(bus, addr, size, value);
+	*value = region->read(region->dev, addr - region->base, size);
+	return true;
+}
+
+static inline bool bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
+{
+	const struct bus_region *region = bus_find_again(bus, addr, size);
+
+	if (unlikely(!region))
+		return bus_write_bytes(bus, addr, size, value);
+	region->write(region->dev, addr - region->base, size, value);
+	return true;
+}
 
 #endif

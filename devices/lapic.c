@@ -133,15 +133,15 @@ static inline int find_highest(struct lapic *lapic, uint32_t base, uint32_t word
 }
 
 static inline void set_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors *known,
-		       unsigned vector)
+			      unsigned vector)
 {
 	*vector_word(lapic, base, vector / 32) |= BIT(vector % 32);
 	known->words |= BIT(vector / 32);
 	known->max = MAX(known->max, (int)vector);
 }
 
-static inline void clear_vector(struct lapic *lapic, uint32_t base,
-				struct lapic_vectors *known, unsigned vector)
+static inline void clear_vector(struct lapic *lapic, uint32_t base, struct lapic_vectors *known,
+				unsigned vector)
 {
 	uint32_t *word = vector_word(lapic, base, vector / 32);
 

@@ -361,7 +361,7 @@ int cpuid_build(struct cpuid_table *table, const struct cpuid_config *config, ui
 	/* Leaves 0xB and 0x1F are ours, whatever the host has; what it lacks below them is zero. */
 	table->basic_max = BASIC_MAX;
 	table->ext_max = MIN(config->host(EXT_BASE, 0).eax, EXT_MAX);
-	table->has_sub = BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x1f);
+	table->plain = ~(uint32_t)(BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x1f));
 	build_fields(table, config);
 	build_features(table, config, removed);
 	build_topology(table, config, apic_id);

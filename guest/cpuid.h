@@ -29,7 +29,7 @@ struct cpuid_config {
 
 struct cpuid_table {
 	uint32_t basic_max, ext_max; /* highest leaf of each range */
-	uint32_t has_sub;            /* bit n: basic leaf n looks at ECX */
+	uint32_t plain;              /* bit n: basic leaf n is in range and does not look at ECX */
 	bool is_kvm;
 	struct cpuid_regs basic[CPUID_BASIC_MAX];
 	struct cpuid_regs sub4[CPUID_SUB_MAX], sub7[2], subb[2], subd[CPUID_SUB_MAX];
@@ -47,23 +47,20 @@ int __must_check cpuid_build(struct cpuid_table *table, const struct cpuid_confi
 struct cpuid_regs cpuid_lookup_slow(const struct cpuid_table *table, uint32_t leaf,
 				    uint32_t subleaf);
 
+/* Is table->basic[leaf] the answer, whatever the subleaf? */
+static inline bool cpuid_is_plain(const struct cpuid_table *table, uint32_t leaf)
+{
+	return leaf < CPUID_BASIC_MAX && (table->plain >> leaf & 1);
+}
+
 /* What CPUID gives: out-of-range basic leaves give the highest basic leaf's answer, as Intel's do;
  * unknown hypervisor and extended leaves likewise, as KVM gives them. */
 static inline struct cpuid_regs cpuid_lookup(const struct cpuid_table *table, uint32_t leaf,
 					     uint32_t subleaf)
 {
-	if (likely(leaf <= table->basic_max && !(table->has_sub >> leaf & 1)))
+	if (likely(cpuid_is_plain(table, leaf)))
 		return table->basic[leaf];
 	return cpuid_lookup_slow(table, leaf, subleaf);
-}
-
-/* The same where the fast path answers, by reference; NULL elsewhere. */
-static inline const struct cpuid_regs *cpuid_find_plain(const struct cpuid_table *table,
-							uint32_t leaf)
-{
-	if (likely(leaf <= table->basic_max && !(table->has_sub >> leaf & 1)))
-		return &table->basic[leaf];
-	return NULL;
 }
 
 /* The parts that follow the vCPU's state: CR4.OSXSAVE, CR4.PKE, XCR0 (sizes in leaf 0xD),

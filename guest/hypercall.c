@@ -8,26 +8,13 @@
 #include "guest/vcpu_arch.h"
 #include "lib/errno.h"
 
-#define EFER_LMA BIT(10)
-#define CS_L     BIT(13)
-
 #define ICR_SHORTHAND (3ull << 18)
 #define ICR_LOGICAL   BIT_ULL(11)
 
 struct call {
-	uint64_t number, a0, a1, a2, a3;
+	uint64_t a0, a1, a2, a3;
 	bool is_64bit;
 };
-
-static bool is_64bit(struct vcpu *vcpu)
-{
-	struct vcpu_segment cs;
-
-	if (!(vcpu_arch_get(vcpu, VCPU_EFER) & EFER_LMA))
-		return false;
-	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
-	return cs.access & CS_L;
-}
 
 /* The rest of the caller's turn goes to the vCPU with this APIC ID, if it waits for this pCPU. */
 static void yield_to(struct vcpu *vcpu, uint64_t apic_id)
@@ -94,50 +81,54 @@ static int64_t sched_yield(struct vcpu *vcpu, const struct call *call)
 	return 0;
 }
 
-/* The hypercalls that come with a feature. */
-static const struct {
-	uint32_t number, feature;
+static int64_t poll_irq(struct vcpu *vcpu, const struct call *call)
+{
+	(void)vcpu;
+	(void)call;
+	return 0;
+}
+
+#define NO_FEATURE UINT32_MAX
+
+/* By number; each comes with a feature, or always. */
+static const struct hypercall_row {
 	int64_t (*serve)(struct vcpu *vcpu, const struct call *call);
-} calls[] = {
-	{KVM_HC_KICK_CPU, KVM_FEATURE_PV_UNHALT, kick_cpu},
-	{KVM_HC_CLOCK_PAIRING, KVM_FEATURE_CLOCKSOURCE2, pair_clocks},
-	{KVM_HC_SEND_IPI, KVM_FEATURE_PV_SEND_IPI, send_ipi},
-	{KVM_HC_SCHED_YIELD, KVM_FEATURE_PV_SCHED_YIELD, sched_yield},
+	uint32_t feature;
+} rows[] = {
+	[KVM_HC_VAPIC_POLL_IRQ] = {poll_irq, NO_FEATURE},
+	[KVM_HC_KICK_CPU] = {kick_cpu, KVM_FEATURE_PV_UNHALT},
+	[KVM_HC_CLOCK_PAIRING] = {pair_clocks, KVM_FEATURE_CLOCKSOURCE2},
+	[KVM_HC_SEND_IPI] = {send_ipi, KVM_FEATURE_PV_SEND_IPI},
+	[KVM_HC_SCHED_YIELD] = {sched_yield, KVM_FEATURE_PV_SCHED_YIELD},
 };
 
-static int64_t serve(struct vcpu *vcpu, const struct call *call)
+static int64_t serve(struct vcpu *vcpu, uint64_t number, uint64_t mask)
 {
-	if (vcpu_arch_cpl(vcpu) != 0)
-		return -KVM_EPERM;
-	if (call->number == KVM_HC_VAPIC_POLL_IRQ)
-		return 0;
-	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++)
-		if (calls[i].number == call->number && kvm_is_offered(vcpu->vm, calls[i].feature))
-			return calls[i].serve(vcpu, call);
-	return -KVM_ENOSYS;
+	const uint64_t *gpr = vcpu->regs.gpr;
+	const struct hypercall_row *row = &rows[number];
+	const struct call call = {
+		.a0 = gpr[GPR_RBX] & mask,
+		.a1 = gpr[GPR_RCX] & mask,
+		.a2 = gpr[GPR_RDX] & mask,
+		.a3 = gpr[GPR_RSI] & mask,
+		.is_64bit = mask == UINT64_MAX,
+	};
+
+	if (!row->serve || (row->feature != NO_FEATURE && !kvm_is_offered(vcpu->vm, row->feature)))
+		return -KVM_ENOSYS;
+	return row->serve(vcpu, &call);
 }
 
 void hypercall(struct vcpu *vcpu)
 {
-	uint64_t *gpr = vcpu->regs.gpr;
-	struct call call = {
-		.number = gpr[GPR_RAX],
-		.a0 = gpr[GPR_RBX],
-		.a1 = gpr[GPR_RCX],
-		.a2 = gpr[GPR_RDX],
-		.a3 = gpr[GPR_RSI],
-		.is_64bit = is_64bit(vcpu),
-	};
-
-	if (call.is_64bit) {
-		gpr[GPR_RAX] = (uint64_t)serve(vcpu, &call);
-		return;
-	}
 	/* Outside 64-bit mode the 32-bit halves count. */
-	call.number = (uint32_t)call.number;
-	call.a0 = (uint32_t)call.a0;
-	call.a1 = (uint32_t)call.a1;
-	call.a2 = (uint32_t)call.a2;
-	call.a3 = (uint32_t)call.a3;
-	gpr[GPR_RAX] = (uint32_t)serve(vcpu, &call);
+	uint64_t mask = vcpu_arch_is_64bit(vcpu) ? UINT64_MAX : UINT32_MAX;
+	uint64_t number = vcpu->regs.gpr[GPR_RAX] & mask;
+	int64_t answer = -KVM_ENOSYS;
+
+	if (unlikely(vcpu_arch_cpl(vcpu) != 0))
+		answer = -KVM_EPERM;
+	else if (number < ARRAY_SIZE(rows))
+		answer = serve(vcpu, number, mask);
+	vcpu->regs.gpr[GPR_RAX] = (uint64_t)answer & mask;
 }

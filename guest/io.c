@@ -9,7 +9,7 @@ static void count(uint64_t *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-static uint64_t read_bus(struct vm *vm, const struct bus *bus, uint64_t addr, unsigned size)
+static uint64_t read_bus(struct vm *vm, struct bus *bus, uint64_t addr, unsigned size)
 {
 	uint64_t value = bus_unclaimed(size);
 	bool is_claimed;
@@ -22,8 +22,7 @@ static uint64_t read_bus(struct vm *vm, const struct bus *bus, uint64_t addr, un
 	return value;
 }
 
-static void write_bus(struct vm *vm, const struct bus *bus, uint64_t addr, unsigned size,
-		      uint64_t value)
+static void write_bus(struct vm *vm, struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
 {
 	bool is_claimed;
 

@@ -117,76 +117,72 @@ static int write_wall_clock(struct vcpu *vcpu, uint64_t value)
 	return 0;
 }
 
-/* The feature that an MSR belongs to; -1 for none. */
-static int feature_of(uint32_t msr)
+static int write_poll_control(struct vcpu *vcpu, uint64_t value)
 {
-	switch (msr) {
-	case MSR_KVM_SYSTEM_TIME:
-	case MSR_KVM_WALL_CLOCK:
-		return KVM_FEATURE_CLOCKSOURCE;
-	case MSR_KVM_SYSTEM_TIME_NEW:
-	case MSR_KVM_WALL_CLOCK_NEW:
-		return KVM_FEATURE_CLOCKSOURCE2;
-	case MSR_KVM_STEAL_TIME:
-		return KVM_FEATURE_STEAL_TIME;
-	case MSR_KVM_PV_EOI_EN:
-		return KVM_FEATURE_PV_EOI;
-	case MSR_KVM_POLL_CONTROL:
-		return KVM_FEATURE_POLL_CONTROL;
-	default:
-		return -1;
-	}
+	if (value & ~1ull)
+		return -EPERM;
+	vcpu->kvm_poll_control = value;
+	return 0;
 }
 
-static bool is_answered(const struct vm *vm, uint32_t msr)
-{
-	int feature = feature_of(msr);
+#define ROW(kvm_feature, kept, wr)                                                                 \
+	{                                                                                          \
+		.write = (wr), .value = offsetof(struct vcpu, kept), .feature = (kvm_feature)      \
+	}
 
-	return feature >= 0 && kvm_is_offered(vm, (unsigned)feature);
+/* A row for each MSR, from MSR_KVM_WALL_CLOCK_NEW on and the old ones; those without a row, as
+ * those of a feature that is not offered, are not there. */
+static const struct kvm_msr_row {
+	int (*write)(struct vcpu *vcpu, uint64_t value);
+	uint32_t value; /* what is read: where in struct vcpu */
+	uint32_t feature;
+} rows[] =
+	{
+		[0] = ROW(KVM_FEATURE_CLOCKSOURCE2, kvm_wall_clock, write_wall_clock),
+		[1] = ROW(KVM_FEATURE_CLOCKSOURCE2, kvm_system_time, write_system_time),
+		[3] = ROW(KVM_FEATURE_STEAL_TIME, kvm_steal_time, kvm_write_steal_time),
+		[4] = ROW(KVM_FEATURE_PV_EOI, kvm_pv_eoi, kvm_write_pv_eoi),
+		[5] = ROW(KVM_FEATURE_POLL_CONTROL, kvm_poll_control, write_poll_control),
+},
+  old_rows[] = {
+	  [0] = ROW(KVM_FEATURE_CLOCKSOURCE, kvm_wall_clock, write_wall_clock),
+	  [1] = ROW(KVM_FEATURE_CLOCKSOURCE, kvm_system_time, write_system_time),
+};
+#undef ROW
+_Static_assert(MSR_KVM_POLL_CONTROL == MSR_KVM_WALL_CLOCK_NEW + 5 &&
+		       MSR_KVM_PV_EOI_EN == MSR_KVM_WALL_CLOCK_NEW + 4 &&
+		       MSR_KVM_STEAL_TIME == MSR_KVM_WALL_CLOCK_NEW + 3 &&
+		       MSR_KVM_SYSTEM_TIME_NEW == MSR_KVM_WALL_CLOCK_NEW + 1 &&
+		       MSR_KVM_SYSTEM_TIME == MSR_KVM_WALL_CLOCK + 1,
+	       "the rows' places");
+
+/* NULL where the guest finds no MSR. */
+static inline const struct kvm_msr_row *find_row(const struct vm *vm, uint32_t msr)
+{
+	const struct kvm_msr_row *row;
+
+	if (likely(msr - MSR_KVM_WALL_CLOCK_NEW < ARRAY_SIZE(rows)))
+		row = &rows[msr - MSR_KVM_WALL_CLOCK_NEW];
+	else if (msr - MSR_KVM_WALL_CLOCK < ARRAY_SIZE(old_rows))
+		row = &old_rows[msr - MSR_KVM_WALL_CLOCK];
+	else
+		return NULL;
+	return row->write && kvm_is_offered(vm, row->feature) ? row : NULL;
 }
 
 int kvm_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	if (!is_answered(vcpu->vm, msr))
+	const struct kvm_msr_row *row = find_row(vcpu->vm, msr);
+
+	if (!row)
 		return -EPERM;
-	switch (msr) {
-	case MSR_KVM_POLL_CONTROL:
-		*value = vcpu->kvm_poll_control;
-		return 0;
-	case MSR_KVM_STEAL_TIME:
-		*value = vcpu->kvm_steal_time;
-		return 0;
-	case MSR_KVM_PV_EOI_EN:
-		*value = vcpu->kvm_pv_eoi;
-		return 0;
-	case MSR_KVM_SYSTEM_TIME:
-	case MSR_KVM_SYSTEM_TIME_NEW:
-		*value = vcpu->kvm_system_time;
-		return 0;
-	default:
-		*value = vcpu->kvm_wall_clock;
-		return 0;
-	}
+	*value = *(const uint64_t *)(const void *)((const char *)vcpu + row->value);
+	return 0;
 }
 
 int kvm_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	if (!is_answered(vcpu->vm, msr))
-		return -EPERM;
-	switch (msr) {
-	case MSR_KVM_POLL_CONTROL:
-		if (value & ~1ull)
-			return -EPERM;
-		vcpu->kvm_poll_control = value;
-		return 0;
-	case MSR_KVM_STEAL_TIME:
-		return kvm_write_steal_time(vcpu, value);
-	case MSR_KVM_PV_EOI_EN:
-		return kvm_write_pv_eoi(vcpu, value);
-	case MSR_KVM_SYSTEM_TIME:
-	case MSR_KVM_SYSTEM_TIME_NEW:
-		return write_system_time(vcpu, value);
-	default:
-		return write_wall_clock(vcpu, value);
-	}
+	const struct kvm_msr_row *row = find_row(vcpu->vm, msr);
+
+	return row ? row->write(vcpu, value) : -EPERM;
 }

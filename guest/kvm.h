@@ -12,10 +12,11 @@ uint32_t kvm_features(void);
  * without them. */
 uint32_t kvm_withdrawn(const struct vm_params *params);
 
-/* Is the VM given KVM_FEATURE_`feature`? */
+/* Is the VM given KVM_FEATURE_`feature`? Its kvm_withdrawn is what kvm_withdrawn() has made of it.
+ */
 static inline bool kvm_is_offered(const struct vm *vm, unsigned feature)
 {
-	return !vm->params.is_kvm_off && !(vm->params.kvm_withdrawn >> feature & 1);
+	return !(vm->params.kvm_withdrawn >> feature & 1);
 }
 
 /* The power-up state; and what an INIT leaves: the areas in guest memory are let go. Owner pCPU. */

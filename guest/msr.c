@@ -1,4 +1,5 @@
-/* The MSR table. Rows are sorted by number; a range shares a row. */
+/* The MSR table. Rows are sorted by number; a range shares a row. The x2APIC's range and KVM's have
+ * tables of their own. */
 #include "guest/msr.h"
 
 #include "cpu/msr.h"
@@ -19,6 +20,7 @@
 #define CPUID_1_ECX_TSC_DEADLINE BIT(24)
 
 #define X2APIC_MSRS 0x800
+#define KVM_MSRS    0x4b564d00
 
 struct msr_row {
 	uint32_t first, last;
@@ -296,8 +298,6 @@ static const struct msr_row rows[] = {
 	ARCH(MSR_IA32_PAT, write_pat, VCPU_PAT),
 	ROW(MSR_IA32_MTRR_DEF_TYPE, mtrr_read, mtrr_write),
 	ROW(MSR_IA32_TSC_DEADLINE, read_tsc_deadline, write_tsc_deadline),
-	RANGE(X2APIC_MSRS, X2APIC_MSRS + 0xff, read_x2apic, write_x2apic),
-	RANGE(0x4b564d00, 0x4b564dff, kvm_msr_read, kvm_msr_write),
 	ARCH(MSR_IA32_EFER, write_efer, VCPU_EFER),
 	ARCH(MSR_IA32_STAR, write_arch, VCPU_STAR),
 	ARCH(MSR_IA32_LSTAR, write_arch_canonical, VCPU_LSTAR),
@@ -340,8 +340,13 @@ static void note_unknown(const struct vcpu *vcpu, const char *what, uint32_t msr
 
 int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	const struct msr_row *row = find_row(msr);
+	const struct msr_row *row;
 
+	if (msr >> 8 == KVM_MSRS >> 8)
+		return kvm_msr_read(vcpu, msr, value);
+	if (msr >> 8 == X2APIC_MSRS >> 8)
+		return read_x2apic(vcpu, msr, value);
+	row = find_row(msr);
 	if (!row || !row->read) {
 		note_unknown(vcpu, "reads", msr);
 		return -EPERM;
@@ -353,11 +358,14 @@ int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	const struct msr_row *row;
 
-	/* The two that a guest writes at each interrupt, without the search for their rows. */
+	/* Those that a guest writes at each interrupt or halt, without the search for their rows.
+	 */
 	if (msr >> 8 == X2APIC_MSRS >> 8)
 		return write_x2apic(vcpu, msr, value);
 	if (msr == MSR_IA32_TSC_DEADLINE)
 		return write_tsc_deadline(vcpu, msr, value);
+	if (msr >> 8 == KVM_MSRS >> 8)
+		return kvm_msr_write(vcpu, msr, value);
 	row = find_row(msr);
 	if (!row || !row->write) {
 		note_unknown(vcpu, "writes", msr);

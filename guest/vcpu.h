@@ -95,24 +95,37 @@ struct vcpu {
 	uint64_t spin_yields;
 	uint64_t pv_eois;        /* interrupts that ended without an EOI write */
 	uint64_t pv_tlb_flushes; /* flushes asked for while it was preempted */
-	uint32_t exit_log_at;    /* byte offset of the newest in: */
+	uint8_t exit_log_at;     /* the newest in: */
 	struct vcpu_exit_log exit_log[VCPU_EXIT_LOG];
 	struct cpuid_table cpuid;
 };
 
+/* The log's newest entry stands at twice `exit_log_at`, which wraps by itself as the log does. */
+#define VCPU_EXIT_LOG_STEP (sizeof(struct vcpu_exit_log) / 2)
+_Static_assert(VCPU_EXIT_LOG *VCPU_EXIT_LOG_STEP == 256, "exit_log_at has 8 bits");
+
 static inline struct vcpu_exit_log *vcpu_last_exit(struct vcpu *vcpu)
 {
-	return (struct vcpu_exit_log *)(void *)((char *)vcpu->exit_log + vcpu->exit_log_at);
+	return (void *)((char *)vcpu->exit_log + 2u * vcpu->exit_log_at);
 }
 
-/* The log of exits: six instructions an exit. */
+/* `age` 0 is the last exit, 1 the one before. The owner, or when the vCPU rests. */
+static inline const struct vcpu_exit_log *vcpu_past_exit(const struct vcpu *vcpu, uint32_t age)
+{
+	uint32_t newest = (uint32_t)(vcpu->exit_log_at / VCPU_EXIT_LOG_STEP);
+
+	return &vcpu->exit_log[(newest - age) % VCPU_EXIT_LOG];
+}
+
+/* Six instructions an exit. */
 static inline void vcpu_log_exit(struct vcpu *vcpu, uint32_t reason, uint64_t rip)
 {
-	uint32_t at = (vcpu->exit_log_at + (uint32_t)sizeof(struct vcpu_exit_log)) &
-		      (uint32_t)(sizeof(vcpu->exit_log) - 1);
-	struct vcpu_exit_log *log = (void *)((char *)vcpu->exit_log + at);
+	uint64_t at = (uint8_t)(vcpu->exit_log_at + VCPU_EXIT_LOG_STEP);
+	struct vcpu_exit_log *log;
 
-	vcpu->exit_log_at = at;
+	hide_origin(at);
+	log = (void *)((char *)vcpu->exit_log + 2 * at);
+	vcpu->exit_log_at = (uint8_t)at;
 	log->reason = reason;
 	log->rip = rip;
 }

@@ -76,6 +76,7 @@ uint64_t vcpu_arch_get(struct vcpu *vcpu, enum vcpu_reg reg);
 void vcpu_arch_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value);
 void vcpu_arch_get_segment(struct vcpu *vcpu, enum insn_segment seg, struct vcpu_segment *out);
 uint8_t vcpu_arch_cpl(struct vcpu *vcpu);
+bool vcpu_arch_is_64bit(struct vcpu *vcpu); /* in 64-bit mode, and not in compatibility mode */
 /* The four PDPTEs of PAE paging, as the CPU holds them. */
 void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4]);
 
@@ -94,11 +95,11 @@ void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_erro
 /* A deadline of this vCPU or pCPU has changed: recompute before the next entry. */
 void vcpu_arch_deadline_changed(struct vcpu *vcpu);
 
-/* Statistics, any pCPU, as they stand: the number of exit reasons, each one's SDM name, its count, the
- * host TSC ticks from such exits to the next entry (or the end of the turn; polling in HLT counts), and
- * how many of them took from 2^(first + bucket) to twice as many ticks; the first bucket has those below
- * that, too. The number itself, as a reason, is no exit but the beginnings of turns, up to the first
- * entry. */
+/* Statistics, any pCPU, as they stand: the number of exit reasons, each one's SDM name, its count,
+ * the host TSC ticks from such exits to the next entry (or the end of the turn; polling in HLT
+ * counts), and how many of them took from 2^(first + bucket) to twice as many ticks; the first
+ * bucket has those below that, too. The number itself, as a reason, is no exit but the beginnings
+ * of turns, up to the first entry. */
 #define VCPU_EXIT_COST_BUCKETS 28u
 #define VCPU_EXIT_COST_FIRST   4u
 uint32_t vcpu_arch_exit_reasons(void);

@@ -43,8 +43,10 @@ static inline void spin_lock(struct spinlock *lock)
 {
 	uint32_t ticket;
 
-	if (unlikely(spinlock_debug))
+#ifdef CONFIG_DEBUG
+	if (spinlock_debug)
 		spinlock_debug->acquiring(lock);
+#endif
 	ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
 	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket)
 		__builtin_ia32_pause();
@@ -54,8 +56,10 @@ static inline void spin_unlock(struct spinlock *lock)
 {
 	uint32_t owner = __atomic_load_n(&lock->owner, __ATOMIC_RELAXED);
 
-	if (unlikely(spinlock_debug))
+#ifdef CONFIG_DEBUG
+	if (spinlock_debug)
 		spinlock_debug->released(lock);
+#endif
 	__atomic_store_n(&lock->owner, owner + 1, __ATOMIC_RELEASE);
 }
 

@@ -21,7 +21,7 @@ static inline uint64_t mul_div_u64(uint64_t value, uint64_t mul, uint64_t div)
 	uint64_t product;
 
 	return likely(checked_mul(value, mul, &product)) ? product / div
-							  : mul_div_large(value, mul, div);
+							 : mul_div_large(value, mul, div);
 }
 
 static inline uint64_t tsc_to_ns(const struct tsc_rate *rate, uint64_t ticks)

@@ -89,8 +89,7 @@ static void tell_arrival(uint32_t cpu, const struct cpumask *affinity)
 	else
 		sched_run_kick_hook();
 	/* The boot pCPU has arrivals before its loop begins. */
-	if (runq_active(&runqs[cpu]) <= 1 &&
-	    __atomic_load_n(&runqs[cpu].started, __ATOMIC_RELAXED))
+	if (runq_active(&runqs[cpu]) <= 1 && __atomic_load_n(&runqs[cpu].started, __ATOMIC_RELAXED))
 		return;
 	other = first_idle(affinity);
 	if (other < MAX_PCPUS && !(is_idle(cpu) && cpumask_has(affinity, cpu)))

@@ -124,8 +124,15 @@ void vcpu_arch_get_segment(struct vcpu *vcpu, enum insn_segment seg, struct vcpu
 /* CPL is the DPL of SS ('Guest Register State'). */
 uint8_t vcpu_arch_cpl(struct vcpu *vcpu)
 {
-	ASSERT(is_current(to_vmx(vcpu)));
+	DEBUG_ASSERT(is_current(to_vmx(vcpu)));
 	return vmread(GUEST_SS_ACCESS_RIGHTS) >> 5 & 3;
+}
+
+bool vcpu_arch_is_64bit(struct vcpu *vcpu)
+{
+	DEBUG_ASSERT(is_current(to_vmx(vcpu)));
+	return (vmread(GUEST_CS_ACCESS_RIGHTS) & ACCESS_RIGHTS_L) &&
+	       (vmread(GUEST_IA32_EFER) & EFER_LMA);
 }
 
 void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])

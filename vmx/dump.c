@@ -11,14 +11,6 @@
 #define EXITS_A_PCPU 4
 #define LINE_MAX     128
 
-/* The newest exit is 0. */
-static const struct vcpu_exit_log *exit_log(const struct vcpu *vcpu, uint32_t age)
-{
-	uint32_t newest = vcpu->exit_log_at / (uint32_t)sizeof(struct vcpu_exit_log);
-
-	return &vcpu->exit_log[(newest + VCPU_EXIT_LOG - age) % VCPU_EXIT_LOG];
-}
-
 static void dump_pcpu(uint32_t id)
 {
 	const struct vmx_pcpu *p = percpu_get(id)->slot[PERCPU_VMX];
@@ -35,7 +27,7 @@ static void dump_pcpu(uint32_t id)
 			   vcpu->vm ? vcpu->vm->name : "(probe)", vcpu->index);
 	for (uint32_t age = 0; age < EXITS_A_PCPU && len < LINE_MAX; age++)
 		len += fmt_snprintf(line + len, LINE_MAX - (size_t)len, "%s %s", age ? "," : "",
-				    vcpu_arch_exit_name(exit_log(vcpu, age)->reason));
+				    vcpu_arch_exit_name(vcpu_past_exit(vcpu, age)->reason));
 	log_info("%s", line);
 }
 

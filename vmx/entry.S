@@ -1,7 +1,7 @@
 /* VM entry and exit: one function, called by vmx_enter (vmx/vmx_insn.h), whose caller loses all registers
- * but RSP and RDI.
+ * but RSP and RBX.
  *
- * RDI: struct vmx_vcpu *v. Interrupts are off. The guest's general registers but RSP are loaded from and
+ * RBX: struct vmx_vcpu *v. Interrupts are off. The guest's general registers but RSP are loaded from and
  * stored to *v, which begins with them in the order of their encoding numbers. HOST_RSP is the end of that
  * array and never changes: an exit finds its vCPU by it and pushes the registers where they belong. No
  * other stack is used meanwhile: interrupts are off, and NMI, #MC and #DF have stacks of their own.
@@ -11,21 +11,21 @@
 #include "offsets.h"
 
 	.macro	load_guest
-	movq	VCPU_RAX(%rdi), %rax
-	movq	VCPU_RCX(%rdi), %rcx
-	movq	VCPU_RDX(%rdi), %rdx
-	movq	VCPU_RBX(%rdi), %rbx
-	movq	VCPU_RBP(%rdi), %rbp
-	movq	VCPU_RSI(%rdi), %rsi
-	movq	VCPU_R8(%rdi), %r8
-	movq	VCPU_R9(%rdi), %r9
-	movq	VCPU_R10(%rdi), %r10
-	movq	VCPU_R11(%rdi), %r11
-	movq	VCPU_R12(%rdi), %r12
-	movq	VCPU_R13(%rdi), %r13
-	movq	VCPU_R14(%rdi), %r14
-	movq	VCPU_R15(%rdi), %r15
-	movq	VCPU_RDI(%rdi), %rdi
+	movq	VCPU_RAX(%rbx), %rax
+	movq	VCPU_RCX(%rbx), %rcx
+	movq	VCPU_RDX(%rbx), %rdx
+	movq	VCPU_RBP(%rbx), %rbp
+	movq	VCPU_RSI(%rbx), %rsi
+	movq	VCPU_R8(%rbx), %r8
+	movq	VCPU_R9(%rbx), %r9
+	movq	VCPU_R10(%rbx), %r10
+	movq	VCPU_R11(%rbx), %r11
+	movq	VCPU_R12(%rbx), %r12
+	movq	VCPU_R13(%rbx), %r13
+	movq	VCPU_R14(%rbx), %r14
+	movq	VCPU_R15(%rbx), %r15
+	movq	VCPU_RDI(%rbx), %rdi
+	movq	VCPU_RBX(%rbx), %rbx
 	.endm
 
 	.text
@@ -33,14 +33,14 @@
 	.globl vmx_enter_guest
 	.type vmx_enter_guest, @function
 vmx_enter_guest:
-	movq	%rsp, VCPU_HOST_RSP(%rdi)
-	cmpb	$0, VCPU_LAUNCHED(%rdi)
+	movq	%rsp, VCPU_HOST_RSP(%rbx)
+	cmpb	$0, VCPU_LAUNCHED(%rbx)
 	je	1f
 	load_guest
 	vmresume
 	movl	$1, %edi
 	jmp	vmx_entry_failed
-1:	movb	$1, VCPU_LAUNCHED(%rdi)
+1:	movb	$1, VCPU_LAUNCHED(%rbx)
 	load_guest
 	vmlaunch
 	xorl	%edi, %edi
@@ -65,13 +65,13 @@ vmx_exit_entry:				/* HOST_RIP */
 	pushq	%rdx
 	pushq	%rcx
 	pushq	%rax
-	movq	%rsp, %rdi
-	movq	VCPU_HOST_RSP(%rdi), %rsp
+	movq	%rsp, %rbx
+	movq	VCPU_HOST_RSP(%rbx), %rsp
 	xorl	%eax, %eax
-	xorl	%ebx, %ebx
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx
 	xorl	%esi, %esi
+	xorl	%edi, %edi
 	xorl	%ebp, %ebp
 	xorl	%r8d, %r8d
 	xorl	%r9d, %r9d

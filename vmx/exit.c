@@ -167,9 +167,11 @@ static __attribute__((noinline)) enum exit_verdict handle_other_cpuid(struct vmx
 static enum exit_verdict handle_cpuid(struct vmx_vcpu *v)
 {
 	uint64_t *gpr = v->vcpu.regs.gpr;
-	const struct cpuid_regs *r = cpuid_find_plain(&v->vcpu.cpuid, (uint32_t)gpr[GPR_RAX]);
+	const struct cpuid_table *table = &v->vcpu.cpuid;
+	uint32_t leaf = (uint32_t)gpr[GPR_RAX];
 
-	return r ? answer_cpuid(gpr, r) : handle_other_cpuid(v);
+	return likely(cpuid_is_plain(table, leaf)) ? answer_cpuid(gpr, &table->basic[leaf])
+						   : handle_other_cpuid(v);
 }
 
 static enum exit_verdict handle_hlt(struct vmx_vcpu *v)

@@ -28,7 +28,7 @@ static uint32_t enter(struct vmx_vcpu *v)
 		irq_disable();
 		vmwrite(PREEMPTION_TIMER_VALUE, bound);
 		apic_timer_arm(rdtsc() + ns_to_tsc(tsc, INTERRUPT_AFTER_NS));
-		v = vmx_enter(v);
+		vmx_enter(v);
 		reason = (uint32_t)vmread(EXIT_REASON);
 		irq_enable();
 	} while (reason == EXIT_REASON_EPT_VIOLATION && vmx_handle_ept_violation(v) == EXIT_RESUME);

@@ -87,11 +87,9 @@ static void report_memory(struct vmx_vcpu *v)
 
 static void report_exits(const struct vmx_vcpu *v)
 {
-	uint32_t newest = v->vcpu.exit_log_at / (uint32_t)sizeof(struct vcpu_exit_log);
-
-	log_info("  last exits, newest last (RIP and port where they were read):");
-	for (uint32_t i = 1; i <= VCPU_EXIT_LOG; i++) {
-		const struct vcpu_exit_log *log = &v->vcpu.exit_log[(newest + i) % VCPU_EXIT_LOG];
+	log_info("  last exits, newest last:");
+	for (uint32_t age = VCPU_EXIT_LOG; age-- > 0;) {
+		const struct vcpu_exit_log *log = vcpu_past_exit(&v->vcpu, age);
 
 		if (log->reason == EXIT_REASON_IO_INSTRUCTION)
 			log_info("    %-26s RIP %#lx port %#x", vcpu_arch_exit_name(log->reason),

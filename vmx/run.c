@@ -110,15 +110,13 @@ static __cold void end_on_reason(struct vmx_vcpu *v, uint32_t reason)
 	if (is_machine_check_entry_failure(reason))
 		trap_reflect_machine_check();
 	irq_enable();
-	(void)vmx_end_vm(v,
-			 "VM entry failed or exit reason unknown: %#x (%s), qualification %#lx",
+	(void)vmx_end_vm(v, "VM entry failed or exit reason unknown: %#x (%s), qualification %#lx",
 			 reason, vcpu_arch_exit_name((uint16_t)reason), vmread(EXIT_QUALIFICATION));
 }
 
 void vmx_entry_failed(bool was_launched)
 {
-	vmx_insn_failed(was_launched ? "VMRESUME" : "VMLAUNCH",
-			this_vmx()->current->loaded.vmcs.v);
+	vmx_insn_failed(was_launched ? "VMRESUME" : "VMLAUNCH", this_vmx()->current->loaded.vmcs.v);
 }
 
 /* See vmx/timer.c: where the defect is, an entry with IF=0 needs its bound. */
@@ -173,12 +171,14 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 	uint32_t since = (uint32_t)rdtsc();
 	enum sched_verdict verdict;
 
+	hide_origin(v);
 	stats->count++;
 	for (;;) {
 		const struct exit_row *row;
 		enum exit_verdict exit;
 		uint64_t reason, rip, now;
 
+		hide_origin(v);
 		irq_disable();
 		/* The last look, with interrupts off: a request or a deadline that comes later
 		 * comes with an interrupt, which makes the guest exit at once. */
@@ -193,8 +193,7 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 		if (unlikely(vmx_machine.has_entry_mitigation))
 			vmx_before_entry_mitigations();
 		audit_entry(v);
-		v = vmx_enter(v);
-		hide_origin(v);
+		vmx_enter(v);
 
 		since = (uint32_t)rdtsc();
 		reason = (uint32_t)vmread(EXIT_REASON);

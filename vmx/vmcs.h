@@ -212,6 +212,7 @@ enum intr_type {
 #define ACTIVITY_HLT    1u
 
 /* Segment access rights */
+#define ACCESS_RIGHTS_L        (1u << 13) /* of CS: 64-bit code */
 #define ACCESS_RIGHTS_UNUSABLE (1u << 16)
 
 /* Exit qualification of an EPT violation */

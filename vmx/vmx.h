@@ -31,9 +31,9 @@ struct loaded_vmcs {
 	hpa_t vmcs;    /* (i) */
 	uint32_t pcpu; /* (a) written by the pCPU that makes it active or clears it; VMCS_NOT_ACTIVE
 			*/
-	bool launched;      /* (o) VMLAUNCH since the last VMCLEAR; set by entry.S */
+	bool launched; /* (o) VMLAUNCH since the last VMCLEAR; set by entry.S */
 	bool has_injection; /* (o) ENTRY_INTERRUPTION_INFORMATION is set for the next entry */
-	struct list node; /* (o) in the pCPU's list of active ones */
+	struct list node;   /* (o) in the pCPU's list of active ones */
 };
 
 /* MSRs that a guest can change, that VM entry does not load, and that the host does not use: their
@@ -62,7 +62,7 @@ struct vmx_vcpu {
 	uint16_t vpid;            /* (i) */
 	uint32_t vpid_flushed_on; /* (o) the pCPU whose TLB has nothing stale under `vpid` */
 	struct exit_stats exits[EXIT_REASONS + 1]; /* (o) written; the last: EXIT_TURN */
-	uint64_t vmptrlds, vmclears, migrations; /* (o) */
+	uint64_t vmptrlds, vmclears, migrations;   /* (o) */
 
 	/* (o) state that the CPU holds while this vCPU is its pCPU's `loaded`, and this holds
 	 * otherwise */
@@ -146,7 +146,7 @@ void vmx_before_entry_mitigations(void);
 bool vmx_sync(struct vmx_vcpu *v); /* false: the slice is over */
 
 /* vmx/inject.c */
-void vmx_inject_pending(struct vmx_vcpu *v);    /* NMI or interrupt, or a window */
+void vmx_inject_pending(struct vmx_vcpu *v); /* NMI or interrupt, or a window */
 /* The event `info` was being delivered when the exit came (IDT-vectoring information). */
 void vmx_requeue_vectoring(struct vmx_vcpu *v, uint32_t info);
 
@@ -219,8 +219,8 @@ static inline void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error,
 void vmx_end_shadow(uint64_t blocking);
 void vmx_pend_single_step(void);
 
-/* Past an instruction of `length` bytes at `rip`: the only place where RIP advances. Ends blocking by
- * STI and MOV SS, which lasts one instruction, and lets the single-step trap come that the
+/* Past an instruction of `length` bytes at `rip`: the only place where RIP advances. Ends blocking
+ * by STI and MOV SS, which lasts one instruction, and lets the single-step trap come that the
  * instruction would have had ('Single-Stepping'). Returns RFLAGS. */
 static inline uint64_t vmx_advance_rip(uint64_t rip, uint64_t length)
 {

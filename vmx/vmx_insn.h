@@ -131,15 +131,16 @@ void vmx_entry_failed(bool was_launched) __noreturn __cold;
 #endif
 
 /* entry.S: enters the guest and comes back after an exit. An ordinary call, but that every register
- * is lost, the guest's were in them: `v` is given back. Interrupts off. */
-static inline struct vmx_vcpu *vmx_enter(struct vmx_vcpu *v)
+ * except the one that `v` is in is lost: the guest's were in them. Interrupts off. */
+static inline void vmx_enter(struct vmx_vcpu *v)
 {
+	register struct vmx_vcpu *kept __asm__("rbx") = v;
+
 	__asm__ volatile(ENTER_GUEST
-			 : "+D"(v)
 			 :
-			 : "rax", "rbx", "rcx", "rdx", "rsi", ENTER_CLOBBERS_RBP "r8", "r9", "r10",
+			 : "r"(kept)
+			 : "rax", "rcx", "rdx", "rsi", "rdi", ENTER_CLOBBERS_RBP "r8", "r9", "r10",
 			   "r11", "r12", "r13", "r14", "r15", "cc", "memory");
-	return v;
 }
 
 static inline void invept(enum invept_type type, uint64_t eptp)

@@ -42,7 +42,7 @@ static inline struct irq_line wire_line(struct wire *wire, uint32_t pin)
 		.set = wire_set, .ctx = wire, .pin = pin, .is_pending = wire_is_pending};
 }
 
-static inline uint64_t port_in(const struct bus *ports, uint16_t port, unsigned size)
+static inline uint64_t port_in(struct bus *ports, uint16_t port, unsigned size)
 {
 	uint64_t value;
 
@@ -50,7 +50,7 @@ static inline uint64_t port_in(const struct bus *ports, uint16_t port, unsigned 
 	return value;
 }
 
-static inline void port_out(const struct bus *ports, uint16_t port, unsigned size, uint64_t value)
+static inline void port_out(struct bus *ports, uint16_t port, unsigned size, uint64_t value)
 {
 	assert_true(bus_write(ports, port, size, value));
 }

@@ -75,6 +75,7 @@ static void test_remove(void **state)
 {
 	struct seen seen[3] = {{0}};
 	struct bus bus;
+	uint64_t value;
 
 	(void)state;
 	bus_init(&bus);
@@ -82,7 +83,12 @@ static void test_remove(void **state)
 		assert_int_equal(add(&bus, i * 0x10, 0x10, &seen[i]), 0);
 	bus_remove(&bus, 0x18); /* begins no region */
 	assert_int_equal(bus.count, 3);
+	assert_true(bus_read(&bus, 0x14, 1, &value)); /* the next look would begin there */
 	bus_remove(&bus, 0x10);
+	assert_false(bus_read(&bus, 0x14, 1, &value));
+	assert_false(bus_write(&bus, 0x14, 1, 0));
+	assert_int_equal(seen[1].reads, 1);
+	assert_int_equal(seen[1].writes, 0);
 	assert_int_equal(bus.count, 2);
 	assert_null(bus_find(&bus, 0x10, 1));
 	assert_ptr_equal(bus_find(&bus, 0, 1)->dev, &seen[0]);

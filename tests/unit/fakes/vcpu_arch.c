@@ -102,6 +102,12 @@ uint8_t vcpu_arch_cpl(struct vcpu *vcpu)
 	return fake_vcpu(vcpu)->segment[SEG_SS].access >> 5 & 3;
 }
 
+bool vcpu_arch_is_64bit(struct vcpu *vcpu)
+{
+	return (fake_vcpu(vcpu)->segment[SEG_CS].access & BIT(13)) &&
+	       (vcpu_arch_get(vcpu, VCPU_EFER) & EFER_LMA);
+}
+
 void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
 {
 	memcpy(pdpte, fake_vcpu(vcpu)->pdpte, sizeof(fake_vcpu(vcpu)->pdpte));
