@@ -178,7 +178,6 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 		enum exit_verdict exit;
 		uint64_t reason, rip, now;
 
-		hide_origin(v);
 		irq_disable();
 		/* The last look, with interrupts off: a request or a deadline that comes later
 		 * comes with an interrupt, which makes the guest exit at once. */
