@@ -22,7 +22,8 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi*.c drivers/fbtext.c drivers/pci.c) \
-	$(wildcard drivers/pci_ports.c drivers/reset.c boot/mb2.c vmx/caps.c monitor/keys.c) \
+	$(wildcard drivers/parport.c drivers/pci_ports.c drivers/reset.c boot/mb2.c vmx/caps.c) \
+	$(wildcard monitor/dump.c monitor/frame.c monitor/keys.c) \
 	$(wildcard cpu/lockdep.c cpu/symbols.c cpu/topology.c cpu/trace.c sched/*.c guest/*.c)
 
 # carousel.efi, the UEFI loader, and what of it is pure.

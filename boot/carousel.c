@@ -2,6 +2,7 @@
  * end. */
 #include "boot/boot.h"
 #include "boot/build.h"
+#include "boot/dump.h"
 #include "boot/ports.h"
 #include "cpu/apic.h"
 #include "cpu/insn.h"
@@ -12,7 +13,9 @@
 #include "lib/bitmap.h"
 #include "lib/log.h"
 #include "monitor/console.h"
+#include "monitor/dump.h"
 #include "monitor/summary.h"
+#include "monitor/tracing.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
 #include "vmx/cpu.h"
@@ -92,6 +95,7 @@ static void leave(uint8_t status, const char *why) __noreturn;
 static void leave(uint8_t status, const char *why)
 {
 	stop_others();
+	dump_write(DUMP_AT_END);
 	irq_disable();
 	vmx_leave_cpu();
 	boot_end(status, why);
@@ -205,6 +209,9 @@ void carousel_main(const struct boot *boot)
 		__atomic_store_n(&may_begin, -1, __ATOMIC_RELEASE);
 		boot_end(2, "this machine cannot run Carousel, see above");
 	}
+	dump_open(options);
+	if (options->trace_groups && !tracing_set(options->trace_groups, options->trace_records))
+		log_warn("no memory to trace: trace-records= smaller");
 	begin_others();
 	has_bad_input = build_vms(boot);
 	if (!vm_count())

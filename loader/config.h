@@ -116,6 +116,9 @@ struct hv_options {
 	uint16_t console_port;            /* console=0x3f8|com1..com4|none (0) */
 	bool is_console_pci;              /* console=pci: the first 16550 on a PCI card */
 	uint16_t port[HV_PORT_ROLES];     /* monitor=, gdb-port=, dump=; 0: none */
+	bool is_dump_parallel;            /* dump=lpt1 */
+	uint32_t trace_groups;            /* trace=all, or a list: enum trace_group */
+	uint32_t trace_records;           /* trace-records=32768: for each pCPU */
 	uint8_t log_level;                /* loglevel=error|warn|info|debug: enum log_level */
 	bool is_mitigations_off;          /* mitigations=off */
 	bool is_switch_eager;             /* switch=eager|lazy */

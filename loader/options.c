@@ -5,6 +5,7 @@
 
 #include "lib/log.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 
 #define CHOICES(...)                                                                               \
 	(const struct word_choice[])                                                               \
@@ -49,7 +50,16 @@ static bool parse_gdb_port(void *target, struct span value)
 
 static bool parse_dump_port(void *target, struct span value)
 {
-	return config_parse_port(value, &((struct hv_options *)target)->port[HV_PORT_DUMP]);
+	struct hv_options *options = target;
+
+	options->is_dump_parallel = span_is(value, "lpt1");
+	return options->is_dump_parallel || config_parse_port(value, &options->port[HV_PORT_DUMP]);
+}
+
+static bool parse_trace(void *target, struct span value)
+{
+	return trace_parse_groups(value.text, value.len,
+				  &((struct hv_options *)target)->trace_groups);
 }
 
 #define PORT_TAKES "com1, com2, com3, com4 or an I/O port such as 0x2f8"
@@ -75,7 +85,16 @@ const struct word_rule hv_word_rules[] = {
 	 .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, pci, or none"},
 	{.name = "monitor", .kind = WORD_PARSED, .parse = parse_monitor_port, .takes = PORT_TAKES},
 	{.name = "gdb-port", .kind = WORD_PARSED, .parse = parse_gdb_port, .takes = PORT_TAKES},
-	{.name = "dump", .kind = WORD_PARSED, .parse = parse_dump_port, .takes = PORT_TAKES},
+	{.name = "dump",
+	 .kind = WORD_PARSED,
+	 .parse = parse_dump_port,
+	 .takes = PORT_TAKES ", or lpt1"},
+	{.name = "trace",
+	 .kind = WORD_PARSED,
+	 .parse = parse_trace,
+	 .takes = "all, off, or some of sched,poll,exit,inject,ipi"},
+	{HV("trace-records", trace_records), .kind = WORD_NUMBER, .min = 1024, .max = 4194304,
+	 .takes = "how many for each pCPU, 1024 to 4194304"},
 	{HV("loglevel", log_level), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO},
 			    {"debug", LOG_DEBUG}),
@@ -106,6 +125,7 @@ void hv_options_set_defaults(struct hv_options *options)
 		.halt_poll_ns_grow_start = 10000,
 		.halt_poll_ns_shrink = 0,
 		.console_port = 0x3f8,
+		.trace_records = 32768,
 		.log_level = LOG_INFO,
 		.end = HV_END_POWEROFF,
 	};

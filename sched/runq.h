@@ -85,7 +85,8 @@ struct runq {
 	uint32_t pcpu;                /* (i) */
 	uint64_t balanced_at;         /* (o) TSC time of the last look at the other queues */
 	uint64_t pulls, pushes;       /* (o) entities taken from and given to other pCPUs */
-	uint64_t idle_time;           /* (o) TSC ticks halted with nothing to run */
+	uint64_t idle_time;           /* (o) TSC ticks halted with nothing to run, but for now */
+	uint64_t idle_since;          /* (o) TSC time since when it halts; 0: it does not */
 	uint64_t started;             /* (a) TSC time when the loop began; written once */
 };
 
@@ -124,6 +125,14 @@ static inline uint32_t runq_active(const struct runq *rq)
 {
 	return __atomic_load_n(&rq->waiting, __ATOMIC_RELAXED) +
 	       (__atomic_load_n(&rq->current, __ATOMIC_RELAXED) != NULL);
+}
+
+/* How long it has halted with nothing to run, up to `now`. A hint while its pCPU runs. */
+static inline uint64_t runq_idle_time(const struct runq *rq, uint64_t now)
+{
+	uint64_t since = __atomic_load_n(&rq->idle_since, __ATOMIC_RELAXED);
+
+	return rq->idle_time + (since && since < now ? now - since : 0);
 }
 
 /* The pCPU of `count`, other than `self`, that should get one of self's entities: it has fewer that

@@ -266,9 +266,11 @@ static void idle(struct runq *rq)
 	if (!sched_is_waited_for(rq)) {
 		uint64_t start = rdtsc();
 
+		rq->idle_since = start;
 		apic_timer_arm(sched_next_deadline());
 		irq_enable_and_halt();
 		rq->idle_time += rdtsc() - start;
+		rq->idle_since = 0;
 	}
 	__atomic_fetch_and(idle_word, ~idle_bit, __ATOMIC_SEQ_CST);
 	irq_enable();

@@ -47,6 +47,23 @@ struct vcpu *vcpu_arch_create(struct vm *vm, uint32_t index)
 	return &v->vcpu;
 }
 
+uint32_t vcpu_arch_exit_reasons(void)
+{
+	return FAKE_EXIT_REASONS;
+}
+
+const char *vcpu_arch_exit_name(uint32_t reason)
+{
+	static const char *const names[FAKE_EXIT_REASONS] = {"CPUID", "HLT"};
+
+	return names[reason];
+}
+
+uint64_t vcpu_arch_exit_count(const struct vcpu *vcpu, uint32_t reason)
+{
+	return fake_vcpu((struct vcpu *)vcpu)->exits[reason];
+}
+
 static enum sched_verdict run(struct sched_entity *se)
 {
 	(void)se;

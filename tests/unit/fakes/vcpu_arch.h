@@ -5,7 +5,8 @@
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 
-#define FAKE_REGS (VCPU_TSC_AUX + 1)
+#define FAKE_REGS         (VCPU_TSC_AUX + 1)
+#define FAKE_EXIT_REASONS 2 /* CPUID and HLT */
 
 struct fake_vcpu {
 	struct vcpu vcpu;
@@ -14,6 +15,7 @@ struct fake_vcpu {
 	uint64_t pdpte[4];
 	uint64_t tsc_offset;
 	unsigned deadline_changes, tlb_flushes;
+	uint64_t exits[FAKE_EXIT_REASONS];
 	/* The last exception that the guest was given, and how many there were. */
 	unsigned exceptions;
 	uint8_t vector;
