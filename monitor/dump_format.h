@@ -9,8 +9,7 @@
  *
  * A dump is a DUMP_BEGIN, frames of which each comes behind those that it refers to, and a DUMP_END
  * that counts them. There may be several in a stream (one for each `dump` of the monitor's, one at
- * the end); the last one tells all.
- */
+ * the end); the last one tells all. */
 #ifndef MONITOR_DUMP_FORMAT_H
 #define MONITOR_DUMP_FORMAT_H
 
