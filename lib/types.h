@@ -23,6 +23,7 @@ typedef struct {
 #define __noreturn          __attribute__((noreturn))
 #define __packed            __attribute__((packed))
 #define __aligned(n)        __attribute__((aligned(n)))
+#define __force_inline      inline __attribute__((always_inline))
 #define __unused            __attribute__((unused))
 #define __cold              __attribute__((cold, noinline))
 #define likely(x)           __builtin_expect(!!(x), 1)

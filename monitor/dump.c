@@ -65,17 +65,26 @@ static void dump_histogram(struct frame_writer *w, const struct vcpu *vcpu,
 
 static void dump_exits(struct frame_writer *w, const struct vcpu *vcpu)
 {
-	for (uint32_t reason = 0; reason < vcpu_arch_exit_reasons(); reason++) {
+	/* The one behind the last: starts of turns. */
+	for (uint32_t reason = 0; reason <= vcpu_arch_exit_reasons(); reason++) {
 		struct dump_exits d = {
 			.vcpu = vcpu->se.id,
 			.reason = reason,
 			.count = vcpu_arch_exit_count(vcpu, reason),
+			.ticks = vcpu_arch_exit_ticks(vcpu, reason),
+			.first = VCPU_EXIT_COST_FIRST,
 		};
+		uint64_t cost[VCPU_EXIT_COST_BUCKETS];
 
 		if (!d.count)
 			continue;
 		str_copy((char *)d.name, vcpu_arch_exit_name(reason), sizeof(d.name));
-		frame_write(w, DUMP_EXITS, &d, sizeof(d), NULL, 0);
+		for (uint32_t i = 0; i < VCPU_EXIT_COST_BUCKETS; i++) {
+			cost[i] = vcpu_arch_exit_cost(vcpu, reason, i);
+			if (cost[i])
+				d.buckets = i + 1;
+		}
+		frame_write(w, DUMP_EXITS, &d, sizeof(d), cost, d.buckets * sizeof(*cost));
 	}
 }
 

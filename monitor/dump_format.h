@@ -33,7 +33,8 @@ enum dump_type {
 	DUMP_BEGIN = 1,
 	DUMP_VM = 2,
 	DUMP_VCPU = 3,
-	DUMP_EXITS = 4, /* one exit reason of one vCPU that came at least once */
+	DUMP_EXITS = 4, /* one exit reason of one vCPU that came at least once; or, with the name
+			   'start of a turn', what was done from switch-in to the first entry */
 	DUMP_HISTOGRAM = 5,
 	DUMP_PCPU = 6,
 	DUMP_TRACE = 7,
@@ -73,8 +74,10 @@ struct dump_vcpu {
 
 struct dump_exits {
 	uint32_t vcpu, reason;
-	uint64_t count;
+	uint64_t count, ticks;       /* ticks: until the next entry, or the end of the turn */
 	uint8_t name[DUMP_NAME_MAX]; /* the reason's, of the SDM */
+	uint32_t buckets, first;     /* first: log2 of the first bucket's ticks */
+				     /* then uint64_t count[buckets]: a histogram of the ticks */
 };
 
 enum dump_histogram_kind {
@@ -123,7 +126,7 @@ struct dump_end {
 
 _Static_assert(sizeof(struct dump_frame) == 16 && sizeof(struct dump_begin) == 32 &&
 		       sizeof(struct dump_vm) == 56 && sizeof(struct dump_vcpu) == 176 &&
-		       sizeof(struct dump_exits) == 48 && sizeof(struct dump_histogram) == 16 &&
+		       sizeof(struct dump_exits) == 64 && sizeof(struct dump_histogram) == 16 &&
 		       sizeof(struct dump_pcpu) == 96 && sizeof(struct dump_trace) == 16 &&
 		       sizeof(struct dump_end) == 8,
 	       "the structures have no holes, and dump.py knows their sizes");

@@ -2,6 +2,7 @@
 #include <asm/vmx.h>
 
 #include "cpu/insn.h"
+#include "cpu/trace.h"
 #include "cpu/trap.h"
 #include "guest/kvm.h"
 #include "guest/pause.h"
@@ -126,15 +127,41 @@ static inline void note_if0(struct vmx_vcpu *v, uint64_t rflags)
 		v->sync_at = 0;
 }
 
+/* Are exits or injections being traced? */
+static inline bool is_trace_on(void)
+{
+	return trace_is_on(TRACE_GROUP_EXIT | TRACE_GROUP_INJECT);
+}
+
+static __cold void trace_entry(struct vmx_vcpu *v)
+{
+	uint64_t now = rdtsc();
+
+	if (v->loaded.has_injection && trace_is_on(TRACE_GROUP_INJECT)) {
+		uint32_t info = (uint32_t)vmread(ENTRY_INTERRUPTION_INFORMATION);
+
+		trace_write(TRACE_INJECT, now, v->vcpu.se.id, info >> 8 & 7,
+			    info & INTR_INFO_VECTOR);
+	}
+	if (trace_is_on(TRACE_GROUP_EXIT))
+		trace_write(TRACE_ENTRY, now, v->vcpu.se.id, 0, 0);
+}
+
+static __cold void trace_exit(const struct vmx_vcpu *v, uint64_t reason)
+{
+	if (trace_is_on(TRACE_GROUP_EXIT))
+		trace_write(TRACE_EXIT, rdtsc(), v->vcpu.se.id, 0, (uint32_t)reason);
+}
+
 /* Handles requests and deadlines until the vCPU may enter the guest (true), or must give way, with
- * *verdict. */
-static __cold bool prepare_entry(struct vmx_vcpu *v, enum sched_verdict *verdict)
+ * *verdict; also when tracing has begun or ended. */
+static __cold bool prepare_entry(struct vmx_vcpu *v, bool is_traced, enum sched_verdict *verdict)
 {
 	if (has_requests(v) && !serve_requests(v, verdict))
 		return false;
 	if (rdtsc() < v->sync_at)
 		return true;
-	if (!vmx_sync(v)) {
+	if (unlikely(is_trace_on() != is_traced) || !vmx_sync(v)) {
 		*verdict = SCHED_PREEMPTED;
 		return false;
 	}
@@ -164,7 +191,8 @@ static inline void account_exit(struct exit_stats *stats, uint32_t since, uint64
 		    VCPU_EXIT_COST_FIRST]++;
 }
 
-static enum sched_verdict vmx_run(struct sched_entity *se)
+/* A turn. Inlined twice, so that a trace that is off costs an exit nothing. */
+static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_traced)
 {
 	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
 	struct exit_stats *stats = &v->exits[EXIT_TURN];
@@ -184,7 +212,7 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 		now = rdtsc();
 		if (unlikely(has_requests(v)) || unlikely(now >= v->sync_at)) {
 			irq_enable();
-			if (prepare_entry(v, &verdict))
+			if (prepare_entry(v, is_traced, &verdict))
 				continue;
 			break;
 		}
@@ -192,10 +220,14 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 		if (unlikely(vmx_machine.has_entry_mitigation))
 			vmx_before_entry_mitigations();
 		audit_entry(v);
+		if (is_traced)
+			trace_entry(v);
 		vmx_enter(v);
 
 		since = (uint32_t)rdtsc();
 		reason = (uint32_t)vmread(EXIT_REASON);
+		if (is_traced)
+			trace_exit(v, reason);
 		rip = vmread(GUEST_RIP);
 		v->loaded.has_injection = false;
 		vcpu_log_exit(&v->vcpu, (uint32_t)reason, rip);
@@ -234,6 +266,16 @@ static enum sched_verdict vmx_run(struct sched_entity *se)
 	}
 	account_exit(stats, since, rdtsc());
 	return verdict;
+}
+
+static __cold enum sched_verdict run_traced(struct sched_entity *se)
+{
+	return run(se, true);
+}
+
+static enum sched_verdict vmx_run(struct sched_entity *se)
+{
+	return is_trace_on() ? run_traced(se) : run(se, false);
 }
 
 static void vmx_switch_in(struct sched_entity *se)

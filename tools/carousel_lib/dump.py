@@ -16,7 +16,7 @@ FRAME = struct.Struct("<4sHHII")
 BEGIN = struct.Struct("<QQIIII")
 VM = struct.Struct("<IIIIII32s")
 VCPU = struct.Struct("<6I19Q")
-EXITS = struct.Struct("<IIQ32s")
+EXITS = struct.Struct("<IIQQ32sII")
 HISTOGRAM = struct.Struct("<IHHII")
 PCPU = struct.Struct("<IIq10Q")
 TRACE = struct.Struct("<IIQ")
@@ -29,7 +29,7 @@ VCPU_FIELDS = ("id vm index pcpu state _ created stop wait run halt switches mig
 PCPU_FIELDS = ("id apic_id tsc_offset life idle ipis_sent ipis_taken interrupts timer_interrupts timers nmis "
                "pulls pushes").split()
 REASONS = {0: "end", 1: "command"}
-HISTOGRAMS = {1: "wake_latency", 2: "poll_success", 3: "poll_fail", 4: "halt_wait", 5: "exit_cost"}
+HISTOGRAMS = {1: "wake_latency", 2: "poll_success", 3: "poll_fail", 4: "halt_wait"}
 UNITS = {0: "ticks", 1: "ns"}
 
 
@@ -128,8 +128,10 @@ class _Reader:
         self.dump.vcpus[values["id"]] = Vcpu(values)
 
     def exits(self, payload: bytes) -> None:
-        vcpu, reason, count, name = EXITS.unpack_from(payload)
-        self.dump.vcpus[vcpu].exits.append({"reason": reason, "name": _name(name), "count": count})
+        vcpu, reason, count, ticks, name, buckets, first = EXITS.unpack_from(payload)
+        cost = struct.unpack_from(f"<{buckets}Q", payload, EXITS.size)
+        self.dump.vcpus[vcpu].exits.append({"reason": reason, "name": _name(name), "count": count,
+                                            "ticks": ticks, "log2": [0] * first + list(cost)})
 
     def histogram(self, payload: bytes) -> None:
         vcpu, kind, unit, buckets, _ = HISTOGRAM.unpack_from(payload)

@@ -54,7 +54,7 @@ uint32_t vcpu_arch_exit_reasons(void)
 
 const char *vcpu_arch_exit_name(uint32_t reason)
 {
-	static const char *const names[FAKE_EXIT_REASONS] = {"CPUID", "HLT"};
+	static const char *const names[FAKE_EXIT_REASONS + 1] = {"CPUID", "HLT", "start of a turn"};
 
 	return names[reason];
 }
@@ -62,6 +62,18 @@ const char *vcpu_arch_exit_name(uint32_t reason)
 uint64_t vcpu_arch_exit_count(const struct vcpu *vcpu, uint32_t reason)
 {
 	return fake_vcpu((struct vcpu *)vcpu)->exits[reason];
+}
+
+/* Each has cost 100 ticks. */
+uint64_t vcpu_arch_exit_ticks(const struct vcpu *vcpu, uint32_t reason)
+{
+	return vcpu_arch_exit_count(vcpu, reason) * 100;
+}
+
+uint32_t vcpu_arch_exit_cost(const struct vcpu *vcpu, uint32_t reason, uint32_t bucket)
+{
+	return bucket == 6 - VCPU_EXIT_COST_FIRST ? (uint32_t)vcpu_arch_exit_count(vcpu, reason)
+						  : 0;
 }
 
 static enum sched_verdict run(struct sched_entity *se)
