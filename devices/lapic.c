@@ -166,7 +166,7 @@ static void find_vectors(struct lapic *lapic, uint32_t base, struct lapic_vector
 /* 'Task and Processor Priorities': the processor-priority class is the greater of the classes of
  * TPR and of the highest vector in service; the sub-class is TPR's when TPR's class is not the
  * lesser. */
-static void update_ppr(struct lapic *lapic)
+static inline void update_ppr(struct lapic *lapic)
 {
 	uint32_t in_service = lapic->isr.max < 0 ? 0 : (uint32_t)(lapic->isr.max & 0xf0);
 	uint32_t tpr = lapic_tpr(lapic);
@@ -175,7 +175,7 @@ static void update_ppr(struct lapic *lapic)
 }
 
 /* PPR may have gone down; and what the CPU knows of a shared one may be wrong now. */
-static void signal_if_deliverable(struct lapic *lapic)
+static inline void signal_if_deliverable(struct lapic *lapic)
 {
 	if (unlikely(lapic->is_shared) || lapic_has_deliverable(lapic))
 		lapic_signal_event(lapic);
@@ -224,13 +224,18 @@ void lapic_accept(struct lapic *lapic, uint8_t vector)
 	update_ppr(lapic);
 }
 
-void lapic_ended(struct lapic *lapic, uint8_t vector)
+/* 'If the terminated interrupt was a level-triggered interrupt, the local APIC also sends an
+ * end-of-interrupt message to all I/O APICs.' */
+static inline void tell_ioapic(struct lapic *lapic, unsigned vector)
 {
-	/* 'If the terminated interrupt was a level-triggered interrupt, the local APIC also sends
-	 * an end-of-interrupt message to all I/O APICs.' */
 	if (unlikely(*vector_word(lapic, LAPIC_TMR, vector / 32) & BIT(vector % 32)) &&
 	    lapic->bus->eoi)
-		lapic->bus->eoi(lapic->bus->eoi_ctx, vector);
+		lapic->bus->eoi(lapic->bus->eoi_ctx, (uint8_t)vector);
+}
+
+void lapic_ended(struct lapic *lapic, uint8_t vector)
+{
+	tell_ioapic(lapic, vector);
 }
 
 void lapic_eoi(struct lapic *lapic)
@@ -245,7 +250,7 @@ void lapic_eoi(struct lapic *lapic)
 	clear_vector(lapic, LAPIC_ISR, &lapic->isr, (unsigned)vector);
 	lapic->changed |= LAPIC_CHANGED_ISR;
 	update_ppr(lapic);
-	lapic_ended(lapic, (uint8_t)vector);
+	tell_ioapic(lapic, (unsigned)vector);
 	signal_if_deliverable(lapic);
 }
 

@@ -338,38 +338,43 @@ static void note_unknown(const struct vcpu *vcpu, const char *what, uint32_t msr
 		log_debug("VM '%s' %s unknown MSR %#x: #GP", vm->name, what, msr);
 }
 
-int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+static __attribute__((noinline)) int read_row(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	const struct msr_row *row;
+	const struct msr_row *row = find_row(msr);
 
-	if (msr >> 8 == KVM_MSRS >> 8)
-		return kvm_msr_read(vcpu, msr, value);
-	if (msr >> 8 == X2APIC_MSRS >> 8)
-		return read_x2apic(vcpu, msr, value);
-	row = find_row(msr);
-	if (!row || !row->read) {
-		note_unknown(vcpu, "reads", msr);
-		return -EPERM;
-	}
-	return row->read(vcpu, msr, value);
+	if (row && row->read)
+		return row->read(vcpu, msr, value);
+	note_unknown(vcpu, "reads", msr);
+	return -EPERM;
 }
 
+static __attribute__((noinline)) int write_row(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	const struct msr_row *row = find_row(msr);
+
+	if (row && row->write)
+		return row->write(vcpu, msr, value);
+	note_unknown(vcpu, "writes", msr);
+	return -EPERM;
+}
+
+int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	if (msr >> 8 == X2APIC_MSRS >> 8)
+		return read_x2apic(vcpu, msr, value);
+	if (msr >> 8 == KVM_MSRS >> 8)
+		return kvm_msr_read(vcpu, msr, value);
+	return read_row(vcpu, msr, value);
+}
+
+/* What a guest writes at each interrupt or halt comes first. */
 int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	const struct msr_row *row;
-
-	/* Those that a guest writes at each interrupt or halt, without the search for their rows.
-	 */
 	if (msr >> 8 == X2APIC_MSRS >> 8)
 		return write_x2apic(vcpu, msr, value);
 	if (msr == MSR_IA32_TSC_DEADLINE)
 		return write_tsc_deadline(vcpu, msr, value);
 	if (msr >> 8 == KVM_MSRS >> 8)
 		return kvm_msr_write(vcpu, msr, value);
-	row = find_row(msr);
-	if (!row || !row->write) {
-		note_unknown(vcpu, "writes", msr);
-		return -EPERM;
-	}
-	return row->write(vcpu, msr, value);
+	return write_row(vcpu, msr, value);
 }

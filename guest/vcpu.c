@@ -143,19 +143,10 @@ void vcpu_arm_wake_timer(struct vcpu *vcpu)
 	sched_timer_arm(&vcpu->wake_timer, next);
 }
 
-void vcpu_cancel_wake_timer(struct vcpu *vcpu)
-{
-	/* Whether it is armed still only its heap's lock can tell. */
-	if (!vcpu->has_wake_timer)
-		return;
-	vcpu->has_wake_timer = false;
-	sched_timer_cancel(&vcpu->wake_timer);
-}
-
-void vcpu_run_timers(struct vcpu *vcpu, uint64_t now)
+void vcpu_expire_timers(struct vcpu *vcpu, uint64_t now)
 {
 	now = vm_tsc(vcpu->vm, now);
-	while (unlikely(deadline_next(&vcpu->timers) <= now)) {
+	while (deadline_next(&vcpu->timers) <= now) {
 		struct deadline *d = deadline_pop_expired(&vcpu->timers, now);
 		struct platform_timer *t = container_of(d, struct platform_timer, deadline);
 

@@ -152,10 +152,14 @@ bool vcpu_resume_from_halt(struct vcpu *vcpu);
 
 /* Before it blocks and after it is back: its nearest timer stands in the pCPU's heap meanwhile. */
 void vcpu_arm_wake_timer(struct vcpu *vcpu);
-void vcpu_cancel_wake_timer(struct vcpu *vcpu);
-
-/* Expires its own timers that are due at host TSC time `now`. Owner pCPU. */
-void vcpu_run_timers(struct vcpu *vcpu, uint64_t now);
+static inline void vcpu_cancel_wake_timer(struct vcpu *vcpu)
+{
+	/* Whether it is armed still only its heap's lock can tell. */
+	if (!vcpu->has_wake_timer)
+		return;
+	vcpu->has_wake_timer = false;
+	sched_timer_cancel(&vcpu->wake_timer);
+}
 
 /* Before the first reset. */
 void vcpu_init_timers(struct vcpu *vcpu);

@@ -154,4 +154,12 @@ static inline uint64_t vm_tsc(const struct vm *vm, uint64_t host_tsc)
 	return host_tsc + vm->tsc_offset;
 }
 
+/* Expires a vCPU's own timers that are due at host TSC time `now`. Owner pCPU. */
+void vcpu_expire_timers(struct vcpu *vcpu, uint64_t now);
+static inline void vcpu_run_timers(struct vcpu *vcpu, uint64_t now)
+{
+	if (unlikely(deadline_next(&vcpu->timers) <= vm_tsc(vcpu->vm, now)))
+		vcpu_expire_timers(vcpu, now);
+}
+
 #endif

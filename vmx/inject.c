@@ -47,17 +47,6 @@ static bool inject_nmi(struct vmx_vcpu *v)
 	return true;
 }
 
-/* What is to be injected: with virtual-interrupt delivery the 8259s' interrupts only. */
-static bool has_injectable(struct vcpu *vcpu)
-{
-	return vmx_machine.has_vid ? platform_has_extint(vcpu) : platform_has_interrupt(vcpu);
-}
-
-static int take_injectable(struct vcpu *vcpu)
-{
-	return vmx_machine.has_vid ? platform_take_extint(vcpu) : platform_take_interrupt(vcpu);
-}
-
 /* A vCPU that halts in the guest (hlt-exit=off), and an event that ends the halt: it is active, and
  * what blocking by STI lasted for is over. The CPU does both when it delivers; Bochs keeps the
  * blocking, and halts on with a virtual interrupt pending. */
@@ -80,24 +69,35 @@ static bool is_open(const struct vmx_vcpu *v)
 	       !(vmread(GUEST_INTERRUPTIBILITY_STATE) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 }
 
+/* What is to be injected: with virtual-interrupt delivery the 8259s' interrupts only. */
+static inline bool has_injectable(struct vcpu *vcpu, bool has_vid)
+{
+	return has_vid ? platform_has_extint(vcpu) : platform_has_interrupt(vcpu);
+}
+
+static inline int take_injectable(struct vcpu *vcpu, bool has_vid)
+{
+	return has_vid ? platform_take_extint(vcpu) : platform_take_interrupt(vcpu);
+}
+
 void vmx_inject_pending(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	bool is_waiting;
+	bool has_vid = vmx_machine.has_vid, is_waiting;
 
 	if (unlikely(vcpu->vm->params.is_hlt_exit_off))
 		end_guest_halt(vcpu);
 	if (unlikely(vcpu->is_nmi_pending))
 		inject_nmi(v);
-	if (vmx_machine.has_vid)
+	if (has_vid)
 		vmx_apicv_sync(v);
-	is_waiting = has_injectable(vcpu);
+	is_waiting = has_injectable(vcpu, has_vid);
 	if (is_waiting && is_open(v)) {
-		int vector = take_injectable(vcpu);
+		int vector = take_injectable(vcpu, has_vid);
 
-		if (vector >= 0)
+		if (likely(vector >= 0))
 			vmx_inject(v, (uint32_t)vector | INTR_TYPE_EXTERNAL, 0, 0);
-		is_waiting = has_injectable(vcpu);
+		is_waiting = has_injectable(vcpu, has_vid);
 	}
 	/* What could not be injected, or comes behind what was, waits for the window. */
 	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, is_waiting);

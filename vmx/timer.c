@@ -16,51 +16,34 @@
 
 #define RFLAGS_IF BIT(9)
 
-static uint64_t nearest_deadline(struct vmx_vcpu *v)
+/* Sets the timer for what is nearest now: the vCPU's own timers, the pCPU's, or the turn's end.
+ * Interrupts are off: a kick sets sync_at to 0, and must not come between the look and the store.
+ */
+static inline void rearm(struct vmx_vcpu *v, uint64_t turn_end)
 {
 	uint64_t own = vcpu_next_timer(&v->vcpu), heap = sched_next_deadline();
-	uint64_t deadline = MIN(own, heap);
-
-	return MIN(deadline, sched_turn_end(sched_this_runq(), &v->vcpu.se));
-}
-
-/* Sets the timer for `deadline`, and no more than `bound` ticks from now. */
-static void arm(struct vmx_vcpu *v, uint64_t now, uint64_t deadline, uint64_t bound)
-{
-	uint64_t ticks = MIN(deadline - now, bound);
+	uint64_t nearest = MIN(own, heap), deadline = MIN(nearest, turn_end), now = rdtsc();
+	uint64_t ticks = deadline > now ? deadline - now : 0;
 
 	v->armed = deadline;
-	if (!vmx_machine.caps.has_preemption_timer) {
+	if (unlikely(!vmx_machine.caps.has_preemption_timer)) {
 		apic_timer_arm(deadline);
 		v->sync_at = deadline;
 		return;
 	}
-	/* Rounded up: an exit before the deadline would be for nothing. */
-	ticks = (ticks >> vmx_machine.caps.preemption_shift) + 1;
-	vmwrite(PREEMPTION_TIMER_VALUE, MIN(ticks, UINT32_MAX));
-	if (deadline ==
-	    DEADLINE_NEVER) /* the timer only has to be set again before it has run out */
-		v->sync_at = now + BIT_ULL(31);
-	else
-		v->sync_at = MIN(deadline, now + vmx_machine.sync_ticks);
-}
-
-/* Sets the timer for what is nearest now. */
-static void rearm(struct vmx_vcpu *v)
-{
-	uint64_t bound = UINT64_MAX, now;
-
-	DEBUG_ASSERT(irq_is_enabled());
-	/* A kick sets sync_at to 0: it must not come between the look and the store. */
-	irq_disable();
-	now = rdtsc();
 	v->is_synced_for_if0 = false;
 	if (vmx_machine.has_if0_defect && !(vmread(GUEST_RFLAGS) & RFLAGS_IF)) {
 		v->is_synced_for_if0 = true;
-		bound = vmx_machine.if0_bound;
+		ticks = MIN(ticks, vmx_machine.if0_bound);
 	}
-	arm(v, now, MAX(nearest_deadline(v), now), bound);
-	irq_enable();
+	/* Rounded up: an exit before the deadline would be for nothing. */
+	ticks = (ticks >> vmx_machine.caps.preemption_shift) + 1;
+	vmwrite(PREEMPTION_TIMER_VALUE, MIN(ticks, UINT32_MAX));
+	/* Without a deadline the timer only has to be set again before it has run out. */
+	if (deadline == DEADLINE_NEVER)
+		v->sync_at = now + BIT_ULL(31);
+	else
+		v->sync_at = MIN(deadline, now + vmx_machine.sync_ticks);
 }
 
 /* A deadline that is later than what the timer is set for needs nothing: the exit comes too early,
@@ -72,20 +55,26 @@ void vcpu_arch_deadline_changed(struct vcpu *vcpu)
 
 	if (!v->sync_at)
 		return;
-	if (this_vmx()->current != v || next <= rdtsc())
+	if (this_vmx()->current != v || next <= rdtsc()) {
 		v->sync_at = 0;
-	else if (next < v->armed)
-		rearm(v);
+	} else if (next < v->armed) {
+		DEBUG_ASSERT(irq_is_enabled());
+		irq_disable();
+		rearm(v, sched_turn_end(sched_this_runq(), &vcpu->se));
+		irq_enable();
+	}
 }
 
 bool vmx_sync(struct vmx_vcpu *v)
 {
-	uint64_t now = rdtsc();
+	uint64_t now = rdtsc(), turn_end;
 
 	vcpu_run_timers(&v->vcpu, now);
 	sched_run_timers(now);
-	if (sched_is_slice_over(sched_this_runq(), &v->vcpu.se, now))
-		return false;
-	rearm(v);
-	return true;
+	irq_disable();
+	turn_end = sched_turn_end(sched_this_runq(), &v->vcpu.se);
+	if (now < turn_end)
+		rearm(v, turn_end);
+	irq_enable();
+	return now < turn_end;
 }
