@@ -419,17 +419,6 @@ int platform_take_extint(struct vcpu *vcpu)
 	return vector;
 }
 
-int platform_take_interrupt(struct vcpu *vcpu)
-{
-	/* The local APIC's own first: an ExtINT has no priority there. */
-	int vector = lapic_pending_vector(&vcpu->lapic);
-
-	if (vector < 0)
-		return platform_take_extint(vcpu);
-	lapic_accept(&vcpu->lapic, (uint8_t)vector);
-	return vector;
-}
-
 void platform_hurry_ticks(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;

@@ -24,19 +24,36 @@ static inline bool platform_has_extint(struct vcpu *vcpu)
 	       lapic_is_extint_open(&vcpu->lapic);
 }
 
-/* The same of the local APIC or the 8259s. */
-static inline bool platform_has_interrupt(struct vcpu *vcpu)
-{
-	kvm_sync_pv_eoi(vcpu);
-	return lapic_pending_vector(&vcpu->lapic) >= 0 || platform_has_extint(vcpu);
-}
-
-/* Takes the 8259s' as platform_take_interrupt does. */
+/* Takes it: its vector, or -1 when it has gone meanwhile. Takes the VM's lock. */
 int platform_take_extint(struct vcpu *vcpu);
 
-/* Takes it: its vector, now in service; or -1 when it has gone meanwhile. Owner pCPU; takes the
- * VM's lock for the 8259s. */
-int platform_take_interrupt(struct vcpu *vcpu);
+#define PLATFORM_EXTINT 256 /* no vector: the 8259s know it */
+
+/* The interrupt that could be delivered if the vCPU were open for it: a vector of the local APIC,
+ * an ExtINT has no priority there, or PLATFORM_EXTINT; -1 for none. Owner pCPU; takes no lock. */
+static inline int platform_find_interrupt(struct vcpu *vcpu)
+{
+	int vector;
+
+	kvm_sync_pv_eoi(vcpu);
+	vector = lapic_pending_vector(&vcpu->lapic);
+	return vector < 0 && platform_has_extint(vcpu) ? PLATFORM_EXTINT : vector;
+}
+
+static inline bool platform_has_interrupt(struct vcpu *vcpu)
+{
+	return platform_find_interrupt(vcpu) >= 0;
+}
+
+/* Takes what platform_find_interrupt has found: its vector, now in service; or -1 when it has gone
+ * meanwhile. Owner pCPU. */
+static inline int platform_take_interrupt(struct vcpu *vcpu, int found)
+{
+	if (unlikely(found == PLATFORM_EXTINT))
+		return platform_take_extint(vcpu);
+	lapic_accept(&vcpu->lapic, (uint8_t)found);
+	return found;
+}
 
 /* The vCPU halts and could take an interrupt: ticks that are owed to the guest come now. Owner
  * pCPU; takes the VM's lock only when there are some. */

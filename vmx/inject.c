@@ -70,38 +70,34 @@ static bool is_open(const struct vmx_vcpu *v)
 }
 
 /* What is to be injected: with virtual-interrupt delivery the 8259s' interrupts only. */
-static inline bool has_injectable(struct vcpu *vcpu, bool has_vid)
+static inline int find_injectable(struct vcpu *vcpu)
 {
-	return has_vid ? platform_has_extint(vcpu) : platform_has_interrupt(vcpu);
-}
-
-static inline int take_injectable(struct vcpu *vcpu, bool has_vid)
-{
-	return has_vid ? platform_take_extint(vcpu) : platform_take_interrupt(vcpu);
+	if (!vmx_machine.has_vid)
+		return platform_find_interrupt(vcpu);
+	return platform_has_extint(vcpu) ? PLATFORM_EXTINT : -1;
 }
 
 void vmx_inject_pending(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	bool has_vid = vmx_machine.has_vid, is_waiting;
+	int vector;
 
 	if (unlikely(vcpu->vm->params.is_hlt_exit_off))
 		end_guest_halt(vcpu);
 	if (unlikely(vcpu->is_nmi_pending))
 		inject_nmi(v);
-	if (has_vid)
+	if (vmx_machine.has_vid)
 		vmx_apicv_sync(v);
-	is_waiting = has_injectable(vcpu, has_vid);
-	if (is_waiting && is_open(v)) {
-		int vector = take_injectable(vcpu, has_vid);
-
+	vector = find_injectable(vcpu);
+	if (vector >= 0 && is_open(v)) {
+		vector = platform_take_interrupt(vcpu, vector);
 		if (likely(vector >= 0))
 			vmx_inject(v, (uint32_t)vector | INTR_TYPE_EXTERNAL, 0, 0);
-		is_waiting = has_injectable(vcpu, has_vid);
+		vector = find_injectable(vcpu);
 	}
 	/* What could not be injected, or comes behind what was, waits for the window. */
-	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, is_waiting);
+	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING, vector >= 0);
 	/* Last: whoever looks at the local APIC takes the guest's silent EOI back. */
-	if (!is_waiting && vcpu->pv_eoi_area)
+	if (vector < 0 && vcpu->pv_eoi_area)
 		kvm_arm_pv_eoi(vcpu);
 }

@@ -208,7 +208,7 @@ static inline void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on
 static inline void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length)
 {
 	vmwrite(ENTRY_INTERRUPTION_INFORMATION, info | INTR_INFO_VALID);
-	if (info & INTR_INFO_ERROR_CODE)
+	if (unlikely(info & INTR_INFO_ERROR_CODE))
 		vmwrite(ENTRY_EXCEPTION_ERROR_CODE, error);
 	if (length)
 		vmwrite(ENTRY_INSTRUCTION_LENGTH, length);

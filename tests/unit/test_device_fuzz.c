@@ -137,7 +137,7 @@ static void pass_time(struct vcpu *vcpu)
 static void take_interrupts(struct vcpu *vcpu)
 {
 	for (unsigned i = 0; i < 4 && platform_has_interrupt(vcpu); i++)
-		interrupts += platform_take_interrupt(vcpu) >= 0;
+		interrupts += platform_take_interrupt(vcpu, platform_find_interrupt(vcpu)) >= 0;
 	if (is_one_in(2))
 		platform_hurry_ticks(vcpu);
 	if (is_one_in(4))

@@ -116,7 +116,7 @@ static void test_events_stay_pending(void **state)
 	assert_waits(SCHED_RUNNABLE);
 	assert_false(vcpu_hold(vcpu));
 	assert_int_equal(vcpu->requests, kept);
-	assert_int_equal(platform_take_interrupt(vcpu), VECTOR);
+	assert_int_equal(platform_take_interrupt(vcpu, platform_find_interrupt(vcpu)), VECTOR);
 	vcpu->requests = 0;
 	fake_pcpu_run(sched_loop);
 	vcpu_request(vcpu, VCPU_REQ_EVENT);

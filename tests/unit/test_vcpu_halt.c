@@ -112,7 +112,7 @@ static void assert_blocks(bool is_interrupt_open)
 
 static void accept(void)
 {
-	assert_int_equal(platform_take_interrupt(vcpu), VECTOR);
+	assert_int_equal(platform_take_interrupt(vcpu, platform_find_interrupt(vcpu)), VECTOR);
 	lapic_mmio_write(&vcpu->lapic, LAPIC_EOI, 0);
 }
 
@@ -379,8 +379,8 @@ static void test_pic_ends_a_halt(void **state)
 	pic_set_irq(&vm->dev.pic, 1, true);
 	assert_true(vcpu->requests & VCPU_REQ_EVENT);
 	assert_true(vcpu_resume_from_halt(vcpu));
-	assert_int_equal(platform_take_interrupt(vcpu), 0x21);
-	assert_int_equal(platform_take_interrupt(vcpu), -1);
+	assert_int_equal(platform_take_interrupt(vcpu, platform_find_interrupt(vcpu)), 0x21);
+	assert_int_equal(platform_find_interrupt(vcpu), -1);
 }
 
 /* 'A vCPU's timer sits in a pCPU's heap only while it runs or is blocked there.' */
