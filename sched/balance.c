@@ -14,12 +14,17 @@ static void count_move(struct runq *from, struct runq *to, struct sched_entity *
 	sched_trace(TRACE_MIGRATE, se, now, is_pulled, to->pcpu);
 }
 
-void balance_take(struct runq *from, struct runq *to, struct sched_entity *se, uint64_t now)
+void balance_count_move(struct runq *from, struct runq *to, struct sched_entity *se, uint64_t now)
 {
-	runq_remove(from, se);
 	count_move(from, to, se, now, true);
 	se->arrived = now;
 	__atomic_store_n(&se->pcpu, to->pcpu, __ATOMIC_SEQ_CST);
+}
+
+void balance_take(struct runq *from, struct runq *to, struct sched_entity *se, uint64_t now)
+{
+	runq_remove(from, se);
+	balance_count_move(from, to, se, now);
 }
 
 struct sched_entity *balance_pull(struct runq *rqs, uint32_t count, struct runq *rq, uint64_t now)
@@ -50,7 +55,7 @@ uint32_t balance_push(struct runq *rqs, uint32_t count, struct runq *rq, struct 
 	uint32_t to;
 
 	*stays = true;
-	if (now - rq->balanced_at < BALANCE_SLICES * se->slice)
+	if (now - rq->balanced_at < BALANCE_SLICES * __atomic_load_n(&se->slice, __ATOMIC_RELAXED))
 		return rq->pcpu;
 	rq->balanced_at = now;
 	/* `se` still counts as current. A difference of one is what goes round. */
@@ -59,7 +64,7 @@ uint32_t balance_push(struct runq *rqs, uint32_t count, struct runq *rq, struct 
 		return to;
 	spin_lock(&rq->lock);
 	moved = runq_oldest_for(rq, to);
-	if (cpumask_has(&se->affinity, to) && (!moved || se->arrived <= moved->arrived)) {
+	if (sched_may_run_on(se, to) && (!moved || se->arrived <= moved->arrived)) {
 		moved = se;
 		*stays = false;
 	} else if (moved) {

@@ -8,6 +8,10 @@
 /* Slices between two looks at the other queues. */
 #define BALANCE_SLICES 4
 
+/* `se`, in no queue or held by the lock of `from`, counts at `to` from now on, and belongs there.
+ */
+void balance_count_move(struct runq *from, struct runq *to, struct sched_entity *se, uint64_t now);
+
 /* Takes `se` out of the queue of `from` for `to`: it counts there from now on, and is in no queue
  * yet. from->lock held. */
 void balance_take(struct runq *from, struct runq *to, struct sched_entity *se, uint64_t now);

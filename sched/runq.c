@@ -78,7 +78,7 @@ struct sched_entity *runq_oldest_for(const struct runq *rq, uint32_t cpu)
 	struct sched_entity *se, *best = NULL;
 
 	list_for_each_entry (se, &rq->queue, node) {
-		if (cpumask_has(&se->affinity, cpu) && (!best || se->arrived < best->arrived))
+		if (sched_may_run_on(se, cpu) && (!best || se->arrived < best->arrived))
 			best = se;
 	}
 	return best;
@@ -86,6 +86,7 @@ struct sched_entity *runq_oldest_for(const struct runq *rq, uint32_t cpu)
 
 struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
 {
+	uint64_t cap_end = DEADLINE_NEVER;
 	struct sched_entity *se;
 
 	if (list_is_empty(&rq->queue))
@@ -93,16 +94,16 @@ struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
 	se = list_entry(rq->queue.next, struct sched_entity, node);
 	runq_remove(rq, se);
 	sched_set_state(se, SCHED_RUNNING, now);
-	se->slice_end = now + (se->gift ? se->gift : se->slice);
+	se->slice_end = now + (se->gift ? se->gift : __atomic_load_n(&se->slice, __ATOMIC_RELAXED));
 	se->gift = 0;
-	se->cap_end = DEADLINE_NEVER;
 	if (se->cap_budget) {
 		if (now - se->cap_start >= se->cap_period) {
 			se->cap_start = now;
 			se->cap_left = se->cap_budget;
 		}
-		se->cap_end = now + se->cap_left;
+		cap_end = now + se->cap_left;
 	}
+	__atomic_store_n(&se->cap_end, cap_end, __ATOMIC_RELAXED);
 	return se;
 }
 
@@ -111,7 +112,7 @@ uint32_t runq_least_loaded(const struct runq *rqs, uint32_t count, const struct 
 	uint32_t best = UINT32_MAX;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!cpumask_has(affinity, i))
+		if (!(__atomic_load_n(&affinity->word[i / 64], __ATOMIC_RELAXED) >> (i % 64) & 1))
 			continue;
 		if (best == UINT32_MAX ||
 		    __atomic_load_n(&rqs[i].load, __ATOMIC_RELAXED) <

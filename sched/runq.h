@@ -52,8 +52,8 @@ struct sched_entity {
 	uint16_t id;                 /* (i) in traces; 0: none */
 	uint32_t pcpu;               /* (q) written; (a) read: where it runs, waits or ran last */
 	bool is_polling;             /* (a) halt polling: it sees a request without an IPI */
-	struct cpumask affinity;     /* (i) the pCPUs that it may run on */
-	uint64_t slice;              /* (i) TSC ticks */
+	struct cpumask affinity;     /* (a) the pCPUs that it may run on: see sched_may_run_on */
+	uint64_t slice;              /* (a) TSC ticks */
 	uint64_t slice_end;          /* (o) TSC time */
 	uint64_t gift;    /* (q) another's rest of a turn: its next slice, ticks; 0 none */
 	uint64_t arrived; /* (q) TSC time when it came to this pCPU */
@@ -63,7 +63,8 @@ struct sched_entity {
 	uint64_t cap_period, cap_budget; /* (i) */
 	uint64_t cap_start;              /* (o) TSC time when the current period began */
 	uint64_t cap_left; /* (o) ticks of its budget that are left, when not RUNNING */
-	uint64_t cap_end;  /* (o) TSC time, while RUNNING; DEADLINE_NEVER without a cap */
+	/* (o) TSC time, while RUNNING; DEADLINE_NEVER without a cap; 0: it must leave this pCPU */
+	uint64_t cap_end;
 	struct sched_timer cap_timer; /* brings it back to the queue when the period is over */
 
 	uint64_t created;            /* (i) TSC time of sched_entity_init */
@@ -94,6 +95,12 @@ void runq_init(struct runq *rq, uint32_t pcpu);
 
 void sched_entity_init(struct sched_entity *se, const struct sched_ops *ops,
 		       const struct cpumask *affinity, uint64_t slice, uint64_t now);
+
+/* Any pCPU: what it says may be out of date, unless the caller keeps the entity where it is. */
+static inline bool sched_may_run_on(const struct sched_entity *se, uint32_t cpu)
+{
+	return __atomic_load_n(&se->affinity.word[cpu / 64], __ATOMIC_RELAXED) >> (cpu % 64) & 1;
+}
 
 /* The only place where a state changes. Closes the old state's time and opens the new one's with
  * one stamp; asserts that the arrow is legal: STOPPED -> RUNNABLE -> RUNNING -> RUNNABLE | BLOCKED

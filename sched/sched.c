@@ -6,6 +6,7 @@
 #include "cpu/panic.h"
 #include "cpu/trap.h"
 #include "sched/balance.h"
+#include "sched/pin.h"
 #include "sched/timer.h"
 #include "sched/trace.h"
 
@@ -69,8 +70,8 @@ static bool is_idle(uint32_t cpu)
 static uint32_t first_idle(const struct cpumask *affinity)
 {
 	for (uint32_t i = 0; i * 64 < percpu_count(); i++) {
-		uint64_t idle =
-			__atomic_load_n(&idle_mask.word[i], __ATOMIC_SEQ_CST) & affinity->word[i];
+		uint64_t idle = __atomic_load_n(&idle_mask.word[i], __ATOMIC_SEQ_CST) &
+				__atomic_load_n(&affinity->word[i], __ATOMIC_RELAXED);
 
 		if (idle)
 			return i * 64 + (uint32_t)__builtin_ctzll(idle);
@@ -78,9 +79,9 @@ static uint32_t first_idle(const struct cpumask *affinity)
 	return MAX_PCPUS;
 }
 
-/* Somebody with `affinity` has come into the queue of pCPU `cpu`: what runs there may have to give
- * way; or an idle pCPU, which looks around before it halts again, takes the one that waits. */
-static void tell_arrival(uint32_t cpu, const struct cpumask *affinity)
+/* `se` has come into the queue of pCPU `cpu`: what runs there may have to give way; or an idle
+ * pCPU, which looks around before it halts again, takes the one that waits. */
+static void tell_arrival(uint32_t cpu, const struct sched_entity *se)
 {
 	uint32_t other;
 
@@ -91,9 +92,40 @@ static void tell_arrival(uint32_t cpu, const struct cpumask *affinity)
 	/* The boot pCPU has arrivals before its loop begins. */
 	if (runq_active(&runqs[cpu]) <= 1 && __atomic_load_n(&runqs[cpu].started, __ATOMIC_RELAXED))
 		return;
-	other = first_idle(affinity);
-	if (other < MAX_PCPUS && !(is_idle(cpu) && cpumask_has(affinity, cpu)))
+	other = first_idle(&se->affinity);
+	if (other < MAX_PCPUS && !(is_idle(cpu) && sched_may_run_on(se, cpu)))
 		send_kick(other);
+}
+
+/* Its affinity has changed. */
+static void place(struct sched_entity *se)
+{
+	uint32_t cpu;
+
+	switch (pin_apply(runqs, percpu_count(), se, rdtsc(), &cpu)) {
+	case PIN_STAYS:
+		break;
+	case PIN_MOVED:
+		tell_arrival(cpu, se);
+		break;
+	case PIN_LEAVES:
+		if (cpu != this_cpu_id())
+			send_kick(cpu);
+		else
+			sched_run_kick_hook();
+		break;
+	}
+}
+
+void sched_set_affinity(struct sched_entity *se, const struct cpumask *affinity)
+{
+	pin_store(se, affinity);
+	place(se);
+}
+
+void sched_set_slice(struct sched_entity *se, uint64_t ticks)
+{
+	__atomic_store_n(&se->slice, ticks, __ATOMIC_RELAXED);
 }
 
 /* From its owner's cap_timer: the next period of a throttled entity. */
@@ -106,7 +138,9 @@ static void end_throttling(struct sched_timer *timer, uint64_t now)
 	spin_lock(&rq->lock);
 	runq_insert(rq, se, now);
 	spin_unlock(&rq->lock);
-	tell_arrival(rq->pcpu, &se->affinity);
+	tell_arrival(rq->pcpu, se);
+	if (unlikely(!sched_may_run_on(se, rq->pcpu)))
+		place(se);
 }
 
 void sched_start(struct sched_entity *se)
@@ -122,7 +156,11 @@ void sched_start(struct sched_entity *se)
 	runq_enqueue(rq, se, now);
 	sched_trace(TRACE_START, se, now, 0, cpu);
 	spin_unlock(&rq->lock);
-	tell_arrival(cpu, &se->affinity);
+	tell_arrival(cpu, se);
+	/* Whoever changes the affinity now sees it in the queue; or it is seen here. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(!sched_may_run_on(se, cpu)))
+		place(se);
 }
 
 /* BLOCKED to RUNNABLE. Run-queue lock held. */
@@ -133,34 +171,42 @@ static void enqueue_woken(struct runq *rq, struct sched_entity *se, uint64_t now
 	sched_trace(TRACE_WAKE, se, now, 0, rq->pcpu);
 }
 
-/* BLOCKED to RUNNABLE, on the pCPU where it ran last; a blocked one does not move. */
+/* BLOCKED to RUNNABLE, on the pCPU where it ran last; a blocked one moves only when its affinity
+ * changes. */
 static void wake(struct sched_entity *se)
 {
-	uint32_t cpu = __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE);
-	struct runq *rq = &runqs[cpu];
-	bool is_woken = false;
+	bool is_blocked, is_woken;
+	uint32_t cpu;
 
-	spin_lock(&rq->lock);
-	if (__atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_BLOCKED &&
-	    __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == cpu) {
-		se->wakes++;
-		enqueue_woken(rq, se, rdtsc());
-		is_woken = true;
-	}
-	spin_unlock(&rq->lock);
+	do {
+		struct runq *rq;
+
+		cpu = __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE);
+		rq = &runqs[cpu];
+		spin_lock(&rq->lock);
+		is_blocked = __atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_BLOCKED;
+		is_woken = is_blocked && __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == cpu;
+		if (is_woken) {
+			se->wakes++;
+			enqueue_woken(rq, se, rdtsc());
+		}
+		spin_unlock(&rq->lock);
+	} while (unlikely(is_blocked && !is_woken));
 	if (is_woken)
-		tell_arrival(cpu, &se->affinity);
+		tell_arrival(cpu, se);
 }
 
 bool sched_yield_to(struct sched_entity *target)
 {
 	struct runq *rq = sched_this_runq(), *from;
 	struct sched_entity *self = rq->current;
-	uint64_t now = rdtsc(), rest = self->slice_end > now ? self->slice_end - now : self->slice;
+	uint64_t now = rdtsc(), rest = self->slice_end > now
+					       ? self->slice_end - now
+					       : __atomic_load_n(&self->slice, __ATOMIC_RELAXED);
 	bool is_found;
 
 	from = &runqs[__atomic_load_n(&target->pcpu, __ATOMIC_ACQUIRE)];
-	if (!cpumask_has(&target->affinity, rq->pcpu))
+	if (!sched_may_run_on(target, rq->pcpu))
 		return false;
 	spin_lock(&from->lock);
 	/* Whoever moves it sets its pCPU before it puts it into another queue: seen in a queue, and
@@ -233,8 +279,11 @@ static void put_back(struct runq *rq, struct sched_entity *se, enum sched_verdic
 {
 	uint64_t now = rdtsc();
 
-	if (se->cap_budget)
-		se->cap_left = se->cap_end > now ? se->cap_end - now : 0;
+	if (se->cap_budget) {
+		uint64_t cap_end = __atomic_load_n(&se->cap_end, __ATOMIC_RELAXED);
+
+		se->cap_left = cap_end > now ? cap_end - now : 0;
+	}
 	if (verdict == SCHED_PREEMPTED) {
 		put_back_runnable(rq, se, now);
 		return;
@@ -336,5 +385,7 @@ void sched_loop(void)
 		verdict = se->ops->run(se);
 		se->ops->switch_out(se);
 		put_back(rq, se, verdict);
+		if (unlikely(!__atomic_load_n(&se->cap_end, __ATOMIC_RELAXED)))
+			place(se); /* its affinity has changed meanwhile */
 	}
 }

@@ -44,7 +44,7 @@ static inline uint64_t sched_turn_end(const struct runq *rq, const struct sched_
 {
 	uint64_t slice_end = sched_is_waited_for(rq) ? se->slice_end : DEADLINE_NEVER;
 
-	return MIN(slice_end, se->cap_end);
+	return MIN(slice_end, __atomic_load_n(&se->cap_end, __ATOMIC_RELAXED));
 }
 
 /* Must the current entity give way at `now`? */
@@ -58,6 +58,14 @@ static inline bool sched_is_slice_over(const struct runq *rq, const struct sched
  * this one, gets the rest of the caller's turn, next. False when it does not wait, or may not.
  * Takes run-queue locks; the caller's `run` returns SCHED_PREEMPTED soon. */
 bool sched_yield_to(struct sched_entity *target);
+
+/* Changes where an entity may run, of which at least one pCPU must be online; one that runs
+ * elsewhere gives way and moves (when it has a cap, after the period). Any pCPU, in the scheduler's
+ * or an entity's context, no run-queue lock held. */
+void sched_set_affinity(struct sched_entity *se, const struct cpumask *affinity);
+
+/* Changes its time slice, from its next turn on. Any pCPU. */
+void sched_set_slice(struct sched_entity *se, uint64_t ticks);
 
 /* The queue of pCPU `cpu`, for statistics. */
 const struct runq *sched_runq(uint32_t cpu);

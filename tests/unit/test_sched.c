@@ -29,6 +29,7 @@
 #define PCPUS    3
 #define SENDERS  2 /* pCPUs PCPUS and up: they run no entities */
 #define ENTITIES 7
+#define MOVED    5 /* the first: their affinity and slice change */
 #define SHARED   1
 #define QUIET_NS 5000000ull
 #define STUCK_NS 10000000000ull
@@ -136,7 +137,7 @@ static void switch_in(struct sched_entity *se)
 	/* Nobody else has it. */
 	ASSERT(__atomic_exchange_n(&g->where, this_cpu_id() + 1, __ATOMIC_SEQ_CST) == 0);
 	ASSERT(!g->is_inside);
-	ASSERT(cpumask_has(&se->affinity, this_cpu_id()));
+	ASSERT(g < &guests[MOVED] || cpumask_has(&se->affinity, this_cpu_id()));
 	ASSERT(sched_this_runq()->current == se);
 	g->is_inside = true;
 	/* Whether it is armed still only its heap's lock can tell. */
@@ -295,6 +296,17 @@ static void wait_until_served(const struct guest *g, uint32_t me)
 		__atomic_fetch_sub(&quiet, 1, __ATOMIC_SEQ_CST);
 }
 
+/* As the monitor does: another set of pCPUs, or another slice, for whoever it is. */
+static void move_one(uint64_t *seed)
+{
+	uint64_t r = fake_random(seed);
+	struct guest *g = &guests[r % MOVED];
+	struct cpumask affinity = CPUMASK(1 + (r >> 8) % (BIT(PCPUS) - 1));
+
+	sched_set_affinity(&g->se, &affinity);
+	sched_set_slice(&g->se, SLICE * (1 + (r >> 16) % 3));
+}
+
 /* Sends to some entities at once, and waits for all of them. */
 static void *sender_thread(void *arg)
 {
@@ -313,6 +325,8 @@ static void *sender_thread(void *arg)
 			__atomic_fetch_add(&guests[i].sent[me], 1, __ATOMIC_SEQ_CST);
 			request(&guests[i], REQUEST_EVENT);
 		}
+		if (fake_random(&seed) % 4 == 0)
+			move_one(&seed);
 		for (unsigned i = 0; i < ENTITIES; i++)
 			wait_until_served(&guests[i], me);
 		__atomic_fetch_add(&served, (unsigned)__builtin_popcount(set), __ATOMIC_RELAXED);

@@ -20,7 +20,7 @@
 #define SLICE 1000
 
 /* An entity that does what its script says, a letter each time it runs: p is preempted, w waits, e
- * ends, R has a request when it waits. */
+ * ends, R has a request when it waits; m and M: below. */
 struct actor {
 	struct sched_entity se;
 	const char *script;
@@ -69,6 +69,14 @@ static enum sched_verdict run(struct sched_entity *se)
 		return SCHED_WAIT;
 	case 'w':
 		a->has_request = false;
+		return SCHED_WAIT;
+	case 'm': /* moved while it runs: 'gives way and moves', though nobody waits */
+		assert_false(sched_is_slice_over(sched_this_runq(), se, rdtsc()));
+		sched_set_affinity(se, &CPUMASK(BIT(1)));
+		assert_true(sched_is_slice_over(sched_this_runq(), se, rdtsc()));
+		return SCHED_PREEMPTED;
+	case 'M': /* and waits at that moment */
+		sched_set_affinity(se, &CPUMASK(BIT(1)));
 		return SCHED_WAIT;
 	default:
 		return SCHED_ENDED;
@@ -359,6 +367,106 @@ static int setup_timers(void **state)
 	return setup(state);
 }
 
+/* 'Changes where an entity may run': one that is queued goes at once, a blocked one wakes there. */
+static void test_affinity_of_waiting_ones(void **state)
+{
+	(void)state;
+	start(0, "e");
+	start(1, "e");
+	sched_set_affinity(&actor[0].se, &CPUMASK(BIT(1) | BIT(2)));
+	assert_int_equal(actor[0].se.pcpu, 1);
+	assert_int_equal(sched_runq(0)->waiting, 1);
+	assert_int_equal(sched_runq(1)->waiting, 1);
+	assert_int_equal(sched_runq(0)->load, 1);
+	assert_int_equal(sched_runq(1)->load, 1);
+	assert_int_equal(kicks(1), 1);
+	sched_set_affinity(&actor[0].se, &CPUMASK(BIT(1))); /* permitted: stays */
+	assert_int_equal(actor[0].se.pcpu, 1);
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(B)");
+
+	start(2, "we");
+	fake_pcpu_run(sched_loop);
+	assert_int_equal(actor[2].se.state, SCHED_BLOCKED);
+	sched_set_affinity(&actor[2].se, &CPUMASK(BIT(2)));
+	assert_int_equal(actor[2].se.state, SCHED_BLOCKED);
+	assert_int_equal(sched_runq(0)->load, 0);
+	assert_int_equal(sched_runq(2)->load, 1);
+	assert_int_equal(kicks(2), 0);
+	actor[2].has_request = true;
+	sched_kick(&actor[2].se);
+	assert_int_equal(sched_runq(2)->waiting, 1);
+	assert_int_equal(kicks(2), 1);
+	fake_percpu_attach(2);
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(B)(C)(C)");
+	assert_int_equal(sched_runq(2)->load, 0);
+	sched_set_affinity(&actor[2].se, &CPUMASK(BIT(1))); /* it has stopped */
+	assert_int_equal(actor[2].se.state, SCHED_STOPPED);
+}
+
+/* 'One that runs elsewhere gives way and moves.' */
+static void test_affinity_of_a_running_one(void **state)
+{
+	(void)state;
+	start(0, "me");
+	start(1, "MRe");
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)(B)");
+	assert_int_equal(actor[0].se.state, SCHED_RUNNABLE);
+	assert_int_equal(actor[0].se.pcpu, 1);
+	assert_int_equal(actor[1].se.state, SCHED_BLOCKED);
+	assert_int_equal(actor[1].se.pcpu, 1);
+	assert_int_equal(sched_runq(0)->load, 0);
+	assert_int_equal(sched_runq(1)->load, 2);
+	assert_true(kicks(1) > 0);
+	fake_percpu_attach(1);
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)(B)(A)");
+	sched_kick(&actor[1].se);
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)(B)(A)(B)(B)");
+	assert_int_equal(sched_runq(1)->load, 0);
+}
+
+/* 'When it has a cap, after the period.' */
+static void move_the_throttled(struct sched_timer *t, uint64_t now)
+{
+	(void)t;
+	assert_int_equal(now, 5500);
+	assert_int_equal(sched_runq(0)->waiting, 0);
+	sched_set_affinity(&actor[0].se, &CPUMASK(BIT(1)));
+	assert_int_equal(actor[0].se.state, SCHED_RUNNABLE);
+	assert_int_equal(actor[0].se.pcpu, 0);
+}
+
+static void test_affinity_of_a_throttled_one(void **state)
+{
+	(void)state;
+	actor[0].se.cap_period = 1000;
+	actor[0].se.cap_budget = 10; /* one run */
+	start(0, "pe");
+	sched_timer_init(&timer[0], move_the_throttled);
+	sched_timer_arm(&timer[0], 5500);
+	fake_pcpu_run(sched_loop);
+	assert_string_equal(story, "(A)");
+	assert_int_equal(rdtsc(), 6000);
+	assert_int_equal(actor[0].se.pcpu, 1);
+	assert_int_equal(sched_runq(0)->load, 0);
+	assert_int_equal(sched_runq(1)->waiting, 1);
+}
+
+/* 'Changes its time slice, from its next turn on.' */
+static void test_slice_changes(void **state)
+{
+	(void)state;
+	start(0, "pe");
+	start(1, "e");
+	sched_set_slice(&actor[0].se, 3 * SLICE);
+	fake_pcpu_run(sched_loop);
+	assert_int_equal(actor[0].se.slice_end, 5000 + 20 + 3 * SLICE);
+}
+
 static void test_timers_expire_in_order(void **state)
 {
 	(void)state;
@@ -490,6 +598,10 @@ int main(void)
 		TEST(test_kick_a_running_one),
 		TEST(test_placement),
 		TEST(test_slices),
+		TEST(test_affinity_of_waiting_ones),
+		TEST(test_affinity_of_a_running_one),
+		TEST(test_affinity_of_a_throttled_one),
+		TEST(test_slice_changes),
 		TIMER(test_timers_expire_in_order),
 		TIMER(test_timers_of_other_pcpus),
 		TIMER(test_timers_are_bounded),
