@@ -9,25 +9,20 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 
-#define LINE_MAX  512
+#define LINE_MAX  OUT_LINE_MAX
 #define TOP_EXITS 6
 
-static void print(const char *fmt, ...) __printf_like(1, 2);
-static void print(const char *fmt, ...)
+static void write_log(struct out *out __unused, const char *text, size_t len)
 {
-	char line[LINE_MAX];
-	va_list args;
-	int len;
-
-	va_start(args, fmt);
-	len = fmt_vsnprintf(line, sizeof(line) - 1, fmt, args);
-	va_end(args);
-	log_raw(line, MIN((size_t)len, sizeof(line) - 2));
+	log_raw(text, len);
 }
+
+static struct out console = {.write = write_log};
 
 void summary_print_verdict(struct vm *vm)
 {
-	print("verdict: %s: %s: %s\n", vm->name, vm->is_ok ? "ok" : "failed", vm->reason);
+	out_printf(&console, "verdict: %s: %s: %s\n", vm->name, vm->is_ok ? "ok" : "failed",
+		   vm->reason);
 }
 
 static unsigned long ms(uint64_t ticks)
@@ -36,7 +31,7 @@ static unsigned long ms(uint64_t ticks)
 }
 
 /* The exit reasons that came most often. */
-static void print_exits(const struct vcpu *vcpu)
+static void print_exits(struct out *out, const struct vcpu *vcpu)
 {
 	uint64_t printed_below = UINT64_MAX, total = 0;
 	char line[LINE_MAX];
@@ -61,11 +56,13 @@ static void print_exits(const struct vcpu *vcpu)
 						    ", %s %lu", vcpu_arch_exit_name(i), best);
 		printed_below = best;
 	}
-	print("             exits %lu%s\n", total, len ? line : "");
+	out_printf(out, "             exits %lu%s\n", total, len ? line : "");
 	if (!vcpu->vm->params.is_kvm_off)
-		print("             steal %lu ms, pv_eoi %lu, pv_tlb_flush %lu, poll_control %lu\n",
-		      kvm_steal_ns(vcpu) / 1000000, vcpu->pv_eois, vcpu->pv_tlb_flushes,
-		      vcpu->kvm_poll_control);
+		out_printf(out,
+			   "             steal %lu ms, pv_eoi %lu, pv_tlb_flush %lu, poll_control "
+			   "%lu\n",
+			   kvm_steal_ns(vcpu) / 1000000, vcpu->pv_eois, vcpu->pv_tlb_flushes,
+			   vcpu->kvm_poll_control);
 }
 
 /* 'NAME 2^13:5 2^14:91': how many took from 2^n to 2^(n+1) ns. */
@@ -84,23 +81,25 @@ static int print_histogram(char *line, int len, const char *name, const uint64_t
 }
 
 /* Halt polling, with KVM's names. */
-static void print_halt_poll(const struct halt_poll *hp)
+static void print_halt_poll(struct out *out, const struct halt_poll *hp)
 {
 	char line[LINE_MAX] = "";
 	int len = 0;
 
 	if (!hp->halt_attempted_poll && !hp->halt_wakeup)
 		return;
-	print("             halt_attempted_poll %lu, halt_successful_poll %lu, halt_poll_invalid "
-	      "%lu, "
-	      "halt_wakeup %lu, success %lu us, fail %lu us\n",
-	      hp->halt_attempted_poll, hp->halt_successful_poll, hp->halt_poll_invalid,
-	      hp->halt_wakeup, hp->halt_poll_success_ns / 1000, hp->halt_poll_fail_ns / 1000);
+	out_printf(
+		out,
+		"             halt_attempted_poll %lu, halt_successful_poll %lu, halt_poll_invalid "
+		"%lu, "
+		"halt_wakeup %lu, success %lu us, fail %lu us\n",
+		hp->halt_attempted_poll, hp->halt_successful_poll, hp->halt_poll_invalid,
+		hp->halt_wakeup, hp->halt_poll_success_ns / 1000, hp->halt_poll_fail_ns / 1000);
 	len = print_histogram(line, len, "; success", hp->poll_success_hist);
 	len = print_histogram(line, len, "; fail", hp->poll_fail_hist);
 	len = print_histogram(line, len, "; wait", hp->wait_hist);
 	if (len)
-		print("             log2 ns%s\n", line + 1);
+		out_printf(out, "             log2 ns%s\n", line + 1);
 }
 
 /* One stamp closes a state and opens the next, so the times add up to the tick. */
@@ -113,72 +112,91 @@ static void check_accounting(const struct sched_entity *se, uint64_t now)
 	ASSERT(sum == now - se->created);
 }
 
-static void print_vcpu(const struct vcpu *vcpu, uint64_t now)
+void summary_print_vcpu(struct out *out, const struct vcpu *vcpu)
 {
 	const struct sched_entity *se = &vcpu->se;
 	const struct halt_poll *hp = &vcpu->halt_poll;
+	uint64_t now = rdtsc();
 
 	if (__atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_STOPPED)
 		check_accounting(se, now);
-	print("%-12s %4u %4u %8lu %8lu %8lu %8lu %7lu/%-7lu %7lu\n", vcpu->vm->name, vcpu->index,
-	      se->pcpu, ms(sched_time_in(se, SCHED_RUNNING, now)),
-	      ms(sched_time_in(se, SCHED_RUNNABLE, now)), ms(sched_time_in(se, SCHED_BLOCKED, now)),
-	      hp->halt_attempted_poll + hp->halt_wakeup, hp->halt_successful_poll,
-	      hp->halt_attempted_poll, se->switches);
+	out_printf(out, "%-12s %4u %4u %8lu %8lu %8lu %8lu %7lu/%-7lu %7lu\n", vcpu->vm->name,
+		   vcpu->index, se->pcpu, ms(sched_time_in(se, SCHED_RUNNING, now)),
+		   ms(sched_time_in(se, SCHED_RUNNABLE, now)),
+		   ms(sched_time_in(se, SCHED_BLOCKED, now)),
+		   hp->halt_attempted_poll + hp->halt_wakeup, hp->halt_successful_poll,
+		   hp->halt_attempted_poll, se->switches);
 	if (!vcpu->index && vcpu->vm->restarts)
-		print("             restarts %u\n", vcpu->vm->restarts);
-	print_exits(vcpu);
-	print_halt_poll(hp);
+		out_printf(out, "             restarts %u\n", vcpu->vm->restarts);
+	print_exits(out, vcpu);
+	print_halt_poll(out, hp);
 }
 
 /* A NIC: what the guest has received and sent; what was dropped because its buffers and the port's
  * queue were full; and what it sent that was no frame. */
-static void print_nic(const struct vm *vm, uint32_t i)
+static void print_nic(struct out *out, const struct vm *vm, uint32_t i)
 {
 	struct virtio_net *net = vm->dev.nic[i];
 	struct netport_counters c;
 
 	netport_read_counters(&net->port, &c);
-	print("%-12s nic%u %s %02x:%02x:%02x:%02x:%02x:%02x: rx %lu frames, %lu bytes, %lu "
-	      "dropped; tx %lu frames, %lu bytes, %lu bad\n",
-	      vm->name, i, vm->params.nic[i].lan, net->config.mac[0], net->config.mac[1],
-	      net->config.mac[2], net->config.mac[3], net->config.mac[4], net->config.mac[5],
-	      c.rx_frames, c.rx_bytes, c.rx_drops, c.tx_frames, c.tx_bytes, c.tx_drops);
+	out_printf(out,
+		   "%-12s nic%u %s %02x:%02x:%02x:%02x:%02x:%02x: rx %lu frames, %lu bytes, %lu "
+		   "dropped; tx %lu frames, %lu bytes, %lu bad\n",
+		   vm->name, i, vm->params.nic[i].lan, net->config.mac[0], net->config.mac[1],
+		   net->config.mac[2], net->config.mac[3], net->config.mac[4], net->config.mac[5],
+		   c.rx_frames, c.rx_bytes, c.rx_drops, c.tx_frames, c.tx_bytes, c.tx_drops);
+}
+
+void summary_print_head(struct out *out)
+{
+	out_printf(out, "VM           vCPU pCPU   run ms  wait ms  halt ms    halts   polls hit/of "
+			"switches\n");
+}
+
+void summary_print_nics(struct out *out, const struct vm *vm)
+{
+	for (uint32_t i = 0; i < VM_NICS_MAX; i++)
+		if (vm->dev.nic[i])
+			print_nic(out, vm, i);
+}
+
+void summary_print_tail(struct out *out)
+{
+	/* Nobody here sends one, but for a panic: whose were they? */
+	for (uint32_t id = 0; id < percpu_count(); id++)
+		if (percpu_get(id)->nmi_count)
+			out_printf(out, "pCPU %u: %lu NMIs that nobody asked for\n", id,
+				   percpu_get(id)->nmi_count);
 }
 
 void summary_print_table(void)
 {
-	uint64_t now = rdtsc();
+	struct out *out = &console;
 
-	print("VM           vCPU pCPU   run ms  wait ms  halt ms    halts   polls hit/of "
-	      "switches\n");
+	summary_print_head(out);
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		const struct vm *vm = vm_get(i);
 
 		for (uint32_t k = 0; k < vm->params.vcpus; k++)
-			print_vcpu(vm->vcpu[k], now);
-		for (uint32_t k = 0; k < VM_NICS_MAX; k++)
-			if (vm->dev.nic[k])
-				print_nic(vm, k);
+			summary_print_vcpu(out, vm->vcpu[k]);
+		summary_print_nics(out, vm);
 	}
-	/* Nobody here sends one, but for a panic: whose were they? */
-	for (uint32_t id = 0; id < percpu_count(); id++)
-		if (percpu_get(id)->nmi_count)
-			print("pCPU %u: %lu NMIs that nobody asked for\n", id,
-			      percpu_get(id)->nmi_count);
+	summary_print_tail(out);
 }
 
 uint32_t summary_print(void)
 {
+	struct out *out = &console;
 	uint32_t failed = 0;
 
 	summary_print_table();
-	print("TSC at the end: %lu ticks at %lu Hz\n", rdtsc(), vm_machine.tsc.hz);
+	out_printf(out, "TSC at the end: %lu ticks at %lu Hz\n", rdtsc(), vm_machine.tsc.hz);
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);
 
 		if (!vm->has_ended)
-			print("%s: still running, in the background\n", vm->name);
+			out_printf(out, "%s: still running, in the background\n", vm->name);
 		else
 			failed += !vm->is_ok;
 	}

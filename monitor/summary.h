@@ -3,12 +3,19 @@
 #define MONITOR_SUMMARY_H
 
 #include "guest/vm.h"
+#include "monitor/out.h"
 
 /* 'verdict: NAME: ok|failed: REASON'. The VM's vCPUs have stopped. */
 void summary_print_verdict(struct vm *vm);
 
-/* The table of all VMs and vCPUs: where the time went, exits, halt polling, as things stand. Any
- * pCPU; figures of running vCPUs are read without a lock. */
+/* The table of all VMs and vCPUs as things stand, in pieces: its head, each vCPU's lines, a VM's
+ * NICs, and what is behind it. Any pCPU; figures of running vCPUs are read without a lock. */
+void summary_print_head(struct out *out);
+void summary_print_vcpu(struct out *out, const struct vcpu *vcpu);
+void summary_print_nics(struct out *out, const struct vm *vm);
+void summary_print_tail(struct out *out);
+
+/* All of it at once, on the console. */
 void summary_print_table(void);
 
 /* That table, at the end; the number of failed VMs. */
