@@ -7,10 +7,10 @@
  *  self_ipi_msr: the same by x2APIC's SELF IPI register
  *  timer_running: from the deadline to the first instruction of its handler; the vCPU is busy
  *  hlt_timer_blocked, hlt_timer_polled: the same out of HLT, POLL_CONTROL 0 and 1 */
+#include "guest-stubs/bench/measure.h"
 #include "guest-stubs/common/apic.h"
 #include "guest-stubs/common/bench_irq.h"
 #include "guest-stubs/common/clock.h"
-#include "guest-stubs/common/cmdline.h"
 #include "guest-stubs/common/console.h"
 #include "guest-stubs/common/insn.h"
 #include "guest-stubs/common/msr.h"
@@ -21,7 +21,6 @@
 #include <linux/kvm_para.h>
 #include <linux/serial_reg.h>
 
-#define ROUNDS_MAX   10000
 #define VECTOR_BENCH 0x80
 #define SELF_IPI     (APIC_ICR_SELF | APIC_ICR_ASSERT | APIC_DM_FIXED | VECTOR_BENCH)
 #define UNKNOWN_CALL 0xffff
@@ -33,42 +32,6 @@
 #define BLOCKED_NS (500 * NS_PER_US)
 #define POLLED_NS  (100 * NS_PER_US)
 #define MIN_TICKS  4000
-
-static uint64_t samples[ROUNDS_MAX];
-static uint64_t rounds;
-static unsigned rows;
-
-static uint64_t median(void)
-{
-	/* Shell sort. */
-	for (uint64_t gap = rounds / 2; gap; gap /= 2)
-		for (uint64_t i = gap; i < rounds; i++) {
-			uint64_t v = samples[i], j = i;
-
-			for (; j >= gap && samples[j - gap] > v; j -= gap)
-				samples[j] = samples[j - gap];
-			samples[j] = v;
-		}
-	return samples[rounds / 2];
-}
-
-static void report(const char *metric)
-{
-	print("bench %s %lu ticks\n", metric, median());
-	rows++;
-}
-
-/* One row for one instruction. */
-#define BENCH(metric, statement)                                                                   \
-	do {                                                                                       \
-		for (uint64_t i_ = 0; i_ < rounds; i_++) {                                         \
-			uint64_t start_ = rdtsc();                                                 \
-                                                                                                   \
-			statement;                                                                 \
-			samples[i_] = rdtsc() - start_;                                            \
-		}                                                                                  \
-		report(metric);                                                                    \
-	} while (0)
 
 static void bench_instructions(void)
 {
@@ -106,7 +69,7 @@ static void bench_apic(void)
 	if (apic_is_x2apic())
 		BENCH("self_ipi_msr", wrmsr(MSR_X2APIC + (APIC_SELF_IPI >> 4), VECTOR_BENCH));
 	irq_disable();
-	is(bench_irq_count - before, apic_is_x2apic() ? 2 * rounds : rounds,
+	is(bench_irq_count - before, (rounds + has_marks()) * (apic_is_x2apic() ? 2 : 1),
 	   "each self-IPI came before the next instruction");
 }
 
@@ -142,6 +105,11 @@ static void bench_deadline(const char *metric, uint64_t ns, bool is_halting)
 		samples[i] = deadline_once(ahead, is_halting);
 		early += (int64_t)samples[i] < 0;
 	}
+	if (has_marks()) {
+		mark_begin();
+		deadline_once(ahead, is_halting);
+		mark_end();
+	}
 	is(early, 0, "%s: no interrupt before its deadline", metric);
 	report(metric);
 }
@@ -173,13 +141,11 @@ static void bench_timer(void)
 
 void stub_main(void)
 {
-	rounds = cmdline_u64("rounds", 1000);
-	if (!rounds || rounds > ROUNDS_MAX)
-		bail("command line: rounds= wants 1 to %u", ROUNDS_MAX);
+	measure_init();
 	clock_init();
 	diag("medians of %lu, TSC at %lu Hz", rounds, clock_tsc_hz());
 	bench_instructions();
 	bench_apic();
 	bench_timer();
-	ok(rows > 0, "%u rows", rows);
+	ok(reported() > 0, "%u rows", reported());
 }

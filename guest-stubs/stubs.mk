@@ -34,3 +34,4 @@ $(BUILD)/guest-stubs/%.S.o: guest-stubs/%.S
 
 # One in several files.
 $(BUILD)/stubs/kvm_conformance.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/kvm/*.c))
+$(BUILD)/stubs/bench.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/bench/*.c))

@@ -62,6 +62,9 @@ class Options:
     ports: list[str] = field(default_factory=list)
     port_files: dict[str, str] = field(default_factory=dict)
     extra: list[str] = field(default_factory=list)
+    # Bochs' debugger: what is answered to its prompts, of which one is at the start, one at each
+    # `xchg bx,bx`, and the last at Carousel's end.
+    debugger: list[str] = field(default_factory=lambda: ["c", "quit"])
 
 
 class Machine:
@@ -188,7 +191,7 @@ class Bochs(Machine):
         with open(os.path.join(self.log_dir, "bochsrc"), "w", encoding="utf-8") as file:
             file.write(self.config(self._line))
         with open(os.path.join(self.log_dir, "rc"), "w", encoding="utf-8") as file:
-            file.write("c\nquit\n")  # the debugger's prompts: at the start, at the end
+            file.write("".join(line + "\n" for line in self.options.debugger))
         self.process = self._spawn([program, "-q", "-f", "bochsrc", "-rc", "rc"], "bochs.out",
                                    stdin=subprocess.DEVNULL)
         self._accept([self._line])

@@ -1,0 +1,1 @@
+"""What `tools/bench` is made of: runs, traces and accounts of them, tables."""
