@@ -133,7 +133,7 @@ static inline bool is_trace_on(void)
 	return trace_is_on(TRACE_GROUP_EXIT | TRACE_GROUP_INJECT);
 }
 
-static __cold void trace_entry(struct vmx_vcpu *v)
+static __cold void trace_entry(const struct vmx_vcpu *v)
 {
 	uint64_t now = rdtsc();
 
@@ -153,15 +153,30 @@ static __cold void trace_exit(const struct vmx_vcpu *v, uint64_t reason)
 		trace_write(TRACE_EXIT, rdtsc(), v->vcpu.se.id, 0, (uint32_t)reason);
 }
 
+/* Last of all: the trace does not undo what the mitigations have done. */
+static inline void before_entry(const struct vmx_vcpu *v)
+{
+	if (is_trace_on())
+		trace_entry(v);
+	if (vmx_machine.has_entry_mitigation)
+		vmx_before_entry_mitigations();
+}
+
+/* Does an exit need nothing but to be handled: no trace, and no mitigation before each entry? */
+static inline bool is_plain_now(void)
+{
+	return !is_trace_on() && !vmx_machine.has_entry_mitigation;
+}
+
 /* Handles requests and deadlines until the vCPU may enter the guest (true), or must give way, with
  * *verdict; also when tracing has begun or ended. */
-static __cold bool prepare_entry(struct vmx_vcpu *v, bool is_traced, enum sched_verdict *verdict)
+static __cold bool prepare_entry(struct vmx_vcpu *v, bool is_plain, enum sched_verdict *verdict)
 {
 	if (has_requests(v) && !serve_requests(v, verdict))
 		return false;
 	if (rdtsc() < v->sync_at)
 		return true;
-	if (unlikely(is_trace_on() != is_traced) || !vmx_sync(v)) {
+	if (unlikely(is_plain_now() != is_plain) || !vmx_sync(v)) {
 		*verdict = SCHED_PREEMPTED;
 		return false;
 	}
@@ -191,8 +206,8 @@ static inline void account_exit(struct exit_stats *stats, uint32_t since, uint64
 		    VCPU_EXIT_COST_FIRST]++;
 }
 
-/* A turn. Inlined twice, so that a trace that is off costs an exit nothing. */
-static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_traced)
+/* A turn. Inlined twice, so that what is off costs an exit nothing. */
+static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_plain)
 {
 	struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
 	struct exit_stats *stats = &v->exits[EXIT_TURN];
@@ -212,21 +227,19 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_tr
 		now = rdtsc();
 		if (unlikely(has_requests(v)) || unlikely(now >= v->sync_at)) {
 			irq_enable();
-			if (prepare_entry(v, is_traced, &verdict))
+			if (prepare_entry(v, is_plain, &verdict))
 				continue;
 			break;
 		}
 		account_exit(stats, since, now);
-		if (unlikely(vmx_machine.has_entry_mitigation))
-			vmx_before_entry_mitigations();
+		if (!is_plain)
+			before_entry(v);
 		audit_entry(v);
-		if (is_traced)
-			trace_entry(v);
 		vmx_enter(v);
 
 		since = (uint32_t)rdtsc();
 		reason = (uint32_t)vmread(EXIT_REASON);
-		if (is_traced)
+		if (!is_plain)
 			trace_exit(v, reason);
 		rip = vmread(GUEST_RIP);
 		v->loaded.has_injection = false;
@@ -268,14 +281,14 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_tr
 	return verdict;
 }
 
-static __cold enum sched_verdict run_traced(struct sched_entity *se)
+static __attribute__((noinline)) enum sched_verdict run_with_care(struct sched_entity *se)
 {
-	return run(se, true);
+	return run(se, false);
 }
 
 static enum sched_verdict vmx_run(struct sched_entity *se)
 {
-	return is_trace_on() ? run_traced(se) : run(se, false);
+	return likely(is_plain_now()) ? run(se, true) : run_with_care(se);
 }
 
 static void vmx_switch_in(struct sched_entity *se)
