@@ -44,9 +44,6 @@ def _stage(folder: str, carousel: str, words: list[str], modules: list[Module]) 
 def build_fast(out: str, carousel: str, words: list[str], modules: list[Module],
                has_framebuffer: bool = False) -> None:
     """A BIOS CD whose GRUB core holds only what it needs and the commands themselves."""
-    mkimage, xorriso = tool("grub-mkimage", "grub-common"), tool("xorriso", "xorriso")
-    if not os.path.isdir(GRUB_BIOS):
-        raise Failure("GRUB's BIOS modules are not installed", "apt-get install grub-pc-bin")
     with tempfile.TemporaryDirectory(prefix="carousel-", dir=os.path.dirname(out) or ".") as work:
         root = os.path.join(work, "root")
         config = os.path.join(work, "boot.cfg")
@@ -55,10 +52,30 @@ def build_fast(out: str, carousel: str, words: list[str], modules: list[Module],
             # Text on the screen unless a picture is wanted: emulators paint slowly.
             payload = [] if has_framebuffer else ["set gfxpayload=text"]
             file.write("\n".join(["set root=cd"] + lines[:-1] + payload + lines[-1:]) + "\n")
-        run_tool([mkimage, "-O", "i386-pc-eltorito", "-o", os.path.join(root, "core.img"),
-              "-p", "/boot/grub", "-c", config, "biosdisk", "iso9660", "multiboot2", "boot"],
-             "grub-mkimage")
-        run_tool([xorriso, "-as", "mkisofs", "-quiet", "-R", "-o", out, "-b", "core.img",
+        _build_cd(out, root, config, "multiboot2")
+
+
+def build_linux(out: str, kernel: str, initrd: str, append: str) -> None:
+    """A BIOS CD that boots a Linux kernel."""
+    with tempfile.TemporaryDirectory(prefix="carousel-", dir=os.path.dirname(out) or ".") as work:
+        root = os.path.join(work, "root")
+        config = os.path.join(work, "boot.cfg")
+        os.mkdir(root)
+        _put(kernel, os.path.join(root, "vmlinuz"))
+        _put(initrd, os.path.join(root, "initrd"))
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"set root=cd\nlinux /vmlinuz {append}\ninitrd /initrd\nset gfxpayload=text\nboot\n")
+        _build_cd(out, root, config, "linux")
+
+
+def _build_cd(out: str, root: str, config: str, module: str) -> None:
+    """A BIOS CD of what is below `root`, whose GRUB core has these commands and the module that they need."""
+    mkimage, xorriso = tool("grub-mkimage", "grub-common"), tool("xorriso", "xorriso")
+    if not os.path.isdir(GRUB_BIOS):
+        raise Failure("GRUB's BIOS modules are not installed", "apt-get install grub-pc-bin")
+    run_tool([mkimage, "-O", "i386-pc-eltorito", "-o", os.path.join(root, "core.img"),
+              "-p", "/boot/grub", "-c", config, "biosdisk", "iso9660", module, "boot"], "grub-mkimage")
+    run_tool([xorriso, "-as", "mkisofs", "-quiet", "-R", "-o", out, "-b", "core.img",
               "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", root], "xorriso")
 
 
