@@ -209,7 +209,7 @@ tsan: $(TSAN_TESTS)
 
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
-.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench help
+.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench bench-kvm help
 
 # Installs what is missing of Debian's packages, or prints the line that does and fails.
 deps:
@@ -291,6 +291,25 @@ lint-cppcheck:
 bench: $(BUILD)/carousel.elf stubs
 	@tools/bench $(if $(filter 1,$(STORE)),--store)
 
+# KVM's figures in the same emulator, for the last columns of build/bench.tsv: Debian's Linux in Bochs, a
+# program of ours for /dev/kvm, the benchmark guest (STORE=1 writes tests/bench/kvm.tsv). Some minutes.
+RIG      := $(BUILD)/kvm
+RIG_OBJS := $(patsubst tests/bench/kvm/%.c,$(RIG)/%.o,$(wildcard tests/bench/kvm/*.c))
+
+$(RIG)/%.o: tests/bench/kvm/%.c
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) -O2 -c -o $@ $<
+
+$(RIG)/runner: $(RIG_OBJS)
+	$(CC) -static -o $@ $^ -lpthread
+
+$(RIG)/shell.bin: tests/bench/kvm/shell.S tests/bench/kvm/shell.ld
+	@mkdir -p $(@D)
+	$(CC) -nostdlib -static -no-pie -Wl,-T,tests/bench/kvm/shell.ld -Wl,--build-id=none -o $@ $<
+
+bench-kvm: demo stubs $(RIG)/runner $(RIG)/shell.bin
+	@tools/bench-kvm $(if $(filter 1,$(STORE)),--store)
+
 help:
 	@echo "make              the hypervisor, its UEFI loader and the guest stubs, in $(BUILD)/"
 	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
@@ -302,6 +321,7 @@ help:
 	@echo "make lint         clang-tidy and cppcheck (-j2: two files at a time)"
 	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"
 	@echo "make bench        figures of the exit paths against the stored ones (STORE=1: store them)"
+	@echo "make bench-kvm    the same of KVM, with Debian's Linux in the same emulator (STORE=1: store them)"
 	@echo "make check-layers who includes whom, against the plan"
 	@echo "make check-format the formatting, by clang-format"
 	@echo "make deps         the Debian packages that are needed"
