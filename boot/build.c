@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "loader/elf_symbols.h"
 #include "loader/firmware.h"
 #include "loader/load.h"
 
@@ -121,6 +122,8 @@ static int load_vm(struct vm *vm, const struct vm_config *config, const char **f
 		err = firmware_describe(config, &shape, &vm->dev.fw_cfg, error, error_size);
 	if (err)
 		return err;
+	if (!entry.is_moved)
+		elf_symbols_open(&vm->symbols, config->kernel->data, config->kernel->size);
 	set_entry(vm, &entry);
 	*format = entry.format;
 	return 0;

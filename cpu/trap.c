@@ -62,6 +62,11 @@ static const char *const exception_names[FIRST_IRQ] = {
 	[21] = "#CP control protection",
 };
 
+const char *trap_exception_name(uint8_t vector)
+{
+	return vector < FIRST_IRQ ? exception_names[vector] : NULL;
+}
+
 static void fill_idt(void)
 {
 	for (unsigned v = 0; v < VECTORS; v++) {
@@ -145,7 +150,7 @@ static bool is_fixed_up(struct trap_frame *frame)
 
 static void handle_exception(struct trap_frame *frame)
 {
-	const char *name = exception_names[frame->vector];
+	const char *name = trap_exception_name((uint8_t)frame->vector);
 
 	if (frame->vector == VECTOR_MC)
 		panic_add_dumper(mce_dump);

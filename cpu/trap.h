@@ -21,6 +21,9 @@ struct trap_fixup {
  * sent after it. Once, at boot. */
 void trap_set_irq_handler(uint8_t vector, void (*handler)(void));
 
+/* "#PF page fault"; NULL for a vector that is no exception's. */
+const char *trap_exception_name(uint8_t vector);
+
 /* Loads this pCPU's IDT. On each pCPU. */
 void trap_init(void);
 

@@ -204,7 +204,7 @@ static int walk_once(struct walk *w, uint64_t table, uint64_t la, gpa_t *gpa, ui
 	}
 	if (!is_permitted(w, rights, is_xd))
 		return fault(w, PF_P, error_code);
-	if (!is_marked(w))
+	if (!w->state->is_peek && !is_marked(w))
 		return -EAGAIN;
 	*gpa = GPA(address);
 	return 0;

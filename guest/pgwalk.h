@@ -11,6 +11,7 @@ struct pgwalk_state {
 	uint64_t pdpte[4]; /* PAE paging: the four loaded entries */
 	uint8_t cpl;
 	uint8_t maxphyaddr; /* bits, for reserved-bit faults */
+	bool is_peek;       /* leaves accessed and dirty flags as they are: for who only looks */
 };
 
 enum pgwalk_access { PGWALK_READ, PGWALK_WRITE, PGWALK_FETCH };

@@ -275,25 +275,56 @@ void vm_start(struct vm *vm)
 		sched_start(&vm->vcpu[i]->se);
 }
 
-bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...)
+/* The vCPU whose report tells most: the one that is running here, when it is the VM's; else, when
+ * the end comes from outside, one that has not halted. */
+static uint32_t find_culprit(const struct vm *vm)
 {
-	va_list args;
+	const struct runq *rq = sched_this_runq();
+	const struct sched_entity *se = rq ? rq->current : NULL;
+	const struct vcpu *here = se ? list_entry(se, struct vcpu, se) : NULL;
+
+	if (here && here->vm == vm)
+		return here->index;
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		if (__atomic_load_n(&vm->vcpu[i]->activity, __ATOMIC_RELAXED) == VCPU_ACTIVE)
+			return i;
+	return 0;
+}
+
+static bool end(struct vm *vm, bool is_ok, bool is_quit, const char *reason)
+{
 	bool expected = false;
 
 	if (!__atomic_compare_exchange_n(&vm->is_ending, &expected, true, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		return false;
 	vm->is_ok = is_ok;
+	vm->is_quit = is_quit;
 	vm->ended_at = rdtsc();
-	va_start(args, fmt);
-	fmt_vsnprintf(vm->reason, sizeof(vm->reason), fmt, args);
-	va_end(args);
+	vm->ended_by = find_culprit(vm);
+	str_copy(vm->reason, reason, sizeof(vm->reason));
 	__atomic_store_n(&vm->has_ended, true, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < vm->params.vcpus; i++)
 		vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);
 	vm_unplug_nics(vm);
 	vm_machine.on_end();
 	return true;
+}
+
+bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...)
+{
+	char reason[VM_REASON_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	fmt_vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+	return end(vm, is_ok, false, reason);
+}
+
+bool vm_quit(struct vm *vm, const char *why)
+{
+	return end(vm, false, true, why);
 }
 
 /* Can this vCPU still run, or be about to? The requests first: what ends a halt is cleared when the

@@ -8,6 +8,7 @@
 #include "guest/devices.h"
 #include "guest/gmem.h"
 #include "guest/post.h"
+#include "guest/symbols.h"
 #include "guest/vcpu.h"
 
 #define VM_NAME_MAX   32
@@ -63,6 +64,7 @@ struct vm {
 		high_end;    /* (i) RAM: [0, low_end) but for the hole; [4 GiB, high_end) or 0 */
 	uint64_t tsc_offset; /* (i) VM TSC = host TSC + this */
 	void *arch;          /* (i) the arch layer's */
+	struct guest_symbols symbols;    /* (i) of its kernel's file, for reports */
 	struct vcpu *vcpu[MAX_VM_VCPUS]; /* (i) */
 
 	struct spinlock lock;                       /* rank LOCK_VM */
@@ -87,6 +89,8 @@ struct vm {
 	bool is_ending;             /* (a) the first to set it decides how it ends */
 	bool has_ended;             /* (a) the verdict below is written */
 	bool is_ok;                 /* (i) once has_ended */
+	bool is_quit;               /* (i) once has_ended: a person ended it, not the guest */
+	uint32_t ended_by;          /* (i) once has_ended: the vCPU that did it, or may tell why */
 	uint64_t ended_at;          /* TSC */
 	char reason[VM_REASON_MAX]; /* (i) once has_ended */
 };
@@ -111,6 +115,9 @@ void vm_start(struct vm *vm);
 
 /* Ends it, once: sets the verdict and stops its vCPUs. True for the call that did. Any pCPU. */
 bool vm_end(struct vm *vm, bool is_ok, const char *fmt, ...) __printf_like(3, 4);
+
+/* The same for a person who has seen enough: no verdict on the guest, and no report of it. */
+bool vm_quit(struct vm *vm, const char *why);
 
 /* The guest asks for a reset: begins the VM anew, or ends it, as on-reset= says. Any pCPU, the VM's
  * lock may be held. */

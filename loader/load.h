@@ -18,6 +18,7 @@ struct guest_entry {
 	uint16_t gdt_limit;
 	uint16_t cs, ds;    /* its selectors; DS is for ES and SS too. Mode 16: rip>>4 and 0 */
 	const char *format; /* what the image was taken for: 'bzImage', 'PVH', ... */
+	bool is_moved;      /* it lies elsewhere than its file says */
 };
 
 /* What the ACPI tables and the memory map describe. */

@@ -69,6 +69,7 @@ static int place_kernel(struct image *image, struct multiboot *mb)
 				  (unsigned long long)(len + 1023) / 1024, r->min_addr,
 				  r->max_addr);
 	mb->slide = mb->base - own;
+	image->entry->is_moved = mb->slide != 0;
 	mb->end = mb->base + len;
 	return 0;
 }

@@ -203,7 +203,7 @@ static void quit(void)
 {
 	leave_raw();
 	for (uint32_t i = 0; i < vm_count(); i++)
-		vm_end(vm_get(i), false, "quit from the console");
+		vm_quit(vm_get(i), "quit from the console");
 }
 
 static void run_command(const char *line)

@@ -33,8 +33,8 @@ enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...)
 	va_start(args, fmt);
 	fmt_vsnprintf(reason, sizeof(reason), fmt, args);
 	va_end(args);
-	if (vm_end(v->vcpu.vm, false, "%s", reason))
-		vmx_report(v);
+	vm_end(v->vcpu.vm, false, "%s", reason);
+	vmx_report_end(v);
 	return EXIT_STOP;
 }
 

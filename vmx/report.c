@@ -1,22 +1,132 @@
 /* What a person needs to see of a vCPU that ended badly. */
-#include "guest/pgwalk.h"
+#include <asm/vmx.h>
+
+#include "cpu/trap.h"
+#include "guest/exit_log.h"
+#include "guest/linear.h"
 #include "guest/vcpu_arch.h"
-#include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "vmx/vmx.h"
 
-#define CODE_BYTES  16
-#define STACK_WORDS 8
+#define CODE_BEFORE 16u
+#define CODE_BYTES  32u
+#define STACK_WORDS 24u /* a multiple of 8 */
+
+/* A machine of many VMs that all fail must still be readable. */
+#define FULL_REPORTS_MAX 16u
+#define LINE_REPORTS_MAX 256u
+
+/* " NAME+0xOFFSET" where the guest's file knows the address, else "". */
+struct place {
+	char text[GUEST_SYMBOL_MAX + 24];
+};
+
+static struct place place_of(const struct vmx_vcpu *v, uint64_t address)
+{
+	struct guest_symbol symbol;
+	struct place place = {""};
+
+	if (guest_symbol_find(&v->vcpu.vm->symbols, address, &symbol))
+		fmt_snprintf(place.text, sizeof(place.text), " %s+%#lx", symbol.name,
+			     symbol.offset);
+	return place;
+}
+
+/* --- the last exit, and what is pending --------------------------------------------------------
+ */
+
+static const char *event_type(uint32_t info)
+{
+	switch (info & INTR_INFO_TYPE) {
+	case INTR_TYPE_EXTERNAL:
+		return "interrupt";
+	case INTR_TYPE_NMI:
+		return "NMI";
+	case INTR_TYPE_HARDWARE_EXCEPTION:
+		return "exception";
+	case INTR_TYPE_SOFTWARE_INTERRUPT:
+		return "INT n";
+	case INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION:
+		return "INT1";
+	case INTR_TYPE_SOFTWARE_EXCEPTION:
+		return "INT3 or INTO";
+	default:
+		return "reserved type";
+	}
+}
+
+static void report_event(const char *what, uint64_t info, uint64_t error)
+{
+	const char *name = trap_exception_name(info & INTR_INFO_VECTOR);
+
+	if (!(info & INTR_INFO_VALID))
+		return;
+	if (info & INTR_INFO_ERROR_CODE)
+		log_info("  %s: %s, vector %#lx (%s), error code %#lx", what,
+			 event_type((uint32_t)info), info & INTR_INFO_VECTOR, name ? name : "-",
+			 error);
+	else
+		log_info("  %s: %s, vector %#lx%s%s", what, event_type((uint32_t)info),
+			 info & INTR_INFO_VECTOR, name ? " " : "", name ? name : "");
+}
+
+static void report_exit(struct vmx_vcpu *v)
+{
+	uint32_t reason = vcpu_last_exit(&v->vcpu)->reason;
+
+	log_info("  exit: %s, qualification %#lx, instruction length %lu",
+		 vcpu_arch_exit_name((uint16_t)reason), vmread(EXIT_QUALIFICATION),
+		 vmread(EXIT_INSTRUCTION_LENGTH));
+	if (reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIG)
+		log_info("  guest-physical address %#lx, linear address %#lx",
+			 vmread(GUEST_PHYSICAL_ADDRESS), vmread(GUEST_LINEAR_ADDRESS));
+}
+
+static const char *activity_name(const struct vmx_vcpu *v)
+{
+	static const char *const name[] = {
+		[VCPU_ACTIVE] = "active",
+		[VCPU_HALTED] = "halted",
+		[VCPU_WAIT_FOR_STARTUP] = "waits for a SIPI",
+	};
+
+	return name[v->vcpu.activity];
+}
+
+static void report_pending(struct vmx_vcpu *v)
+{
+	uint64_t blocking = vmread(GUEST_INTERRUPTIBILITY_STATE);
+
+	report_event("was being delivered", vmread(IDT_VECTORING_INFORMATION),
+		     vmread(IDT_VECTORING_ERROR_CODE));
+	report_event("is to be delivered", vmread(ENTRY_INTERRUPTION_INFORMATION),
+		     vmread(ENTRY_EXCEPTION_ERROR_CODE));
+	log_info("  %s; interruptibility %#lx%s%s%s; NMI %spending; requests %#x", activity_name(v),
+		 blocking, blocking & BLOCKING_BY_STI ? " (after STI)" : "",
+		 blocking & BLOCKING_BY_MOV_SS ? " (after MOV SS)" : "",
+		 blocking & BLOCKING_BY_NMI ? " (in an NMI)" : "",
+		 v->vcpu.is_nmi_pending ? "" : "not ",
+		 __atomic_load_n(&v->vcpu.requests, __ATOMIC_RELAXED));
+	log_info("  local APIC: highest requested %#x, highest in service %#x",
+		 lapic_highest_irr(&v->vcpu.lapic), lapic_highest_isr(&v->vcpu.lapic));
+}
+
+/* --- registers ---------------------------------------------------------------------------------
+ */
 
 static void report_registers(struct vmx_vcpu *v)
 {
 	const uint64_t *r = v->vcpu.regs.gpr;
+	uint64_t rip = vmread(GUEST_RIP);
 
-	log_info("  RIP %016lx RSP %016lx RFLAGS %08lx CPL %u", vmread(GUEST_RIP),
-		 vmread(GUEST_RSP), vmread(GUEST_RFLAGS), vcpu_arch_cpl(&v->vcpu));
-	log_info("  RAX %016lx RBX %016lx RCX %016lx RDX %016lx", r[0], r[3], r[1], r[2]);
-	log_info("  RSI %016lx RDI %016lx RBP %016lx R8  %016lx", r[6], r[7], r[5], r[8]);
+	log_info("  RIP %016lx%s", rip, place_of(v, rip).text);
+	log_info("  RSP %016lx RFLAGS %08lx CPL %u", vmread(GUEST_RSP), vmread(GUEST_RFLAGS),
+		 vcpu_arch_cpl(&v->vcpu));
+	log_info("  RAX %016lx RBX %016lx RCX %016lx RDX %016lx", r[GPR_RAX], r[GPR_RBX],
+		 r[GPR_RCX], r[GPR_RDX]);
+	log_info("  RSI %016lx RDI %016lx RBP %016lx R8  %016lx", r[GPR_RSI], r[GPR_RDI],
+		 r[GPR_RBP], r[8]);
 	log_info("  R9  %016lx R10 %016lx R11 %016lx R12 %016lx", r[9], r[10], r[11], r[12]);
 	log_info("  R13 %016lx R14 %016lx R15 %016lx", r[13], r[14], r[15]);
 	log_info("  CR0 %08lx CR2 %016lx CR3 %016lx CR4 %08lx EFER %04lx",
@@ -24,91 +134,157 @@ static void report_registers(struct vmx_vcpu *v)
 		 vmread(GUEST_CR3), vcpu_arch_get(&v->vcpu, VCPU_CR4), vmread(GUEST_IA32_EFER));
 }
 
-static void report_segments(struct vmx_vcpu *v)
+static const struct {
+	const char *name;
+	uint16_t selector, base, limit, access;
+} segments[] = {
+	{"CS", GUEST_CS_SELECTOR, GUEST_CS_BASE, GUEST_CS_LIMIT, GUEST_CS_ACCESS_RIGHTS},
+	{"SS", GUEST_SS_SELECTOR, GUEST_SS_BASE, GUEST_SS_LIMIT, GUEST_SS_ACCESS_RIGHTS},
+	{"DS", GUEST_DS_SELECTOR, GUEST_DS_BASE, GUEST_DS_LIMIT, GUEST_DS_ACCESS_RIGHTS},
+	{"ES", GUEST_ES_SELECTOR, GUEST_ES_BASE, GUEST_ES_LIMIT, GUEST_ES_ACCESS_RIGHTS},
+	{"FS", GUEST_FS_SELECTOR, GUEST_FS_BASE, GUEST_FS_LIMIT, GUEST_FS_ACCESS_RIGHTS},
+	{"GS", GUEST_GS_SELECTOR, GUEST_GS_BASE, GUEST_GS_LIMIT, GUEST_GS_ACCESS_RIGHTS},
+	{"TR", GUEST_TR_SELECTOR, GUEST_TR_BASE, GUEST_TR_LIMIT, GUEST_TR_ACCESS_RIGHTS},
+	{"LDTR", GUEST_LDTR_SELECTOR, GUEST_LDTR_BASE, GUEST_LDTR_LIMIT, GUEST_LDTR_ACCESS_RIGHTS},
+};
+
+static void report_segments(void)
 {
-	static const char *const name[] = {"ES", "CS", "SS", "DS", "FS", "GS"};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(name); i++) {
-		struct vcpu_segment s;
-
-		vcpu_arch_get_segment(&v->vcpu, (enum insn_segment)i, &s);
-		log_info("  %s %04x base %016lx limit %08x access %05x", name[i], s.selector,
-			 s.base, s.limit, s.access);
-	}
-	log_info("  GDTR %016lx/%04lx IDTR %016lx/%04lx TR %04lx LDTR %04lx",
+	for (unsigned i = 0; i < ARRAY_SIZE(segments); i++)
+		log_info("  %-4s %04lx base %016lx limit %08lx access %05lx", segments[i].name,
+			 vmread(segments[i].selector), vmread(segments[i].base),
+			 vmread(segments[i].limit), vmread(segments[i].access));
+	log_info("  GDTR base %016lx limit %04lx  IDTR base %016lx limit %04lx",
 		 vmread(GUEST_GDTR_BASE), vmread(GUEST_GDTR_LIMIT), vmread(GUEST_IDTR_BASE),
-		 vmread(GUEST_IDTR_LIMIT), vmread(GUEST_TR_SELECTOR), vmread(GUEST_LDTR_SELECTOR));
+		 vmread(GUEST_IDTR_LIMIT));
 }
 
-/* `len` bytes of guest memory at a linear address, as far as they are mapped. */
-static unsigned read_linear(struct vmx_vcpu *v, uint64_t la, void *to, unsigned len)
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+/* The bytes around RIP, of which the one at RIP is marked. */
+static void report_code(struct vmx_vcpu *v)
 {
-	const struct pgwalk_state state = {
-		.cr0 = vcpu_arch_get(&v->vcpu, VCPU_CR0),
-		.cr3 = vmread(GUEST_CR3),
-		.cr4 = vmread(GUEST_CR4) & ~BIT_ULL(21), /* SMAP is not for us */
-		.efer = vmread(GUEST_IA32_EFER),
-		.pdpte = {vmread(GUEST_PDPTE0), vmread(GUEST_PDPTE1), vmread(GUEST_PDPTE2),
-			  vmread(GUEST_PDPTE3)},
-		.maxphyaddr = 52,
-	};
-	unsigned done = 0;
-
-	while (done < len) {
-		unsigned n = MIN(len - done, (unsigned)(PAGE_SIZE - ((la + done) & 0xfff)));
-		uint32_t error;
-		gpa_t gpa;
-
-		if (pgwalk(&v->vcpu.vm->gmem, &state, la + done, PGWALK_READ, &gpa, &error) ||
-		    gmem_read(&v->vcpu.vm->gmem, gpa, (uint8_t *)to + done, n))
-			break;
-		done += n;
-	}
-	return done;
-}
-
-static void report_memory(struct vmx_vcpu *v)
-{
+	uint64_t at = vcpu_linear(&v->vcpu, SEG_CS, vmread(GUEST_RIP));
 	uint8_t code[CODE_BYTES];
-	uint64_t stack[STACK_WORDS];
-	char line[160];
-	int len = 0;
-	unsigned n = read_linear(v, vmread(GUEST_CS_BASE) + vmread(GUEST_RIP), code, sizeof(code));
+	char line[4 * CODE_BYTES + 8] = "";
+	unsigned before = CODE_BEFORE;
+	size_t n, len = 0;
 
-	line[0] = '\0';
+	n = vcpu_read_linear(&v->vcpu, at - before, code, sizeof(code));
+	if (n <= before) {
+		before = 0; /* the page before it may not be there */
+		n = vcpu_read_linear(&v->vcpu, at, code, sizeof(code));
+	}
 	for (unsigned i = 0; i < n; i++)
-		len += fmt_snprintf(line + len, sizeof(line) - (size_t)len, " %02x", code[i]);
-	log_info("  code at RIP:%s", n ? line : " not mapped");
-	n = read_linear(v, vmread(GUEST_SS_BASE) + vmread(GUEST_RSP), stack, sizeof(stack));
-	for (unsigned i = 0; i + 3 < n / 8; i += 4)
-		log_info("  stack +%02x: %016lx %016lx %016lx %016lx", i * 8, stack[i],
-			 stack[i + 1], stack[i + 2], stack[i + 3]);
+		len += (size_t)fmt_snprintf(line + len, sizeof(line) - len,
+					    i == before ? " <%02x>" : " %02x", code[i]);
+	log_info("  code:%s", n ? line : " not mapped");
+}
+
+static uint64_t stack_word(const uint8_t *bytes, unsigned width)
+{
+	uint64_t word = 0;
+
+	for (unsigned i = 0; i < width; i++)
+		word |= (uint64_t)bytes[i] << (8 * i);
+	return word;
+}
+
+/* The words on top of the stack, in as many lines as they are bytes wide; then those that point
+ * into a function. */
+static void report_stack(struct vmx_vcpu *v)
+{
+	unsigned width = vcpu_stack_width(&v->vcpu), digits = 2 * width, a_line = 32 / width;
+	uint64_t rsp = vmread(GUEST_RSP) & (width == 8 ? UINT64_MAX : BIT_ULL(8 * width) - 1);
+	uint8_t bytes[STACK_WORDS * 8];
+	size_t n = vcpu_read_linear(&v->vcpu, vcpu_linear(&v->vcpu, SEG_SS, rsp), bytes,
+				    STACK_WORDS * width);
+	unsigned words = (unsigned)(n / width);
+
+	if (!words)
+		log_info("  stack: not mapped");
+	for (unsigned i = 0; i < words; i += a_line) {
+		char line[128] = "";
+		size_t len = 0;
+
+		for (unsigned k = i; k < MIN(words, i + a_line); k++)
+			len += (size_t)fmt_snprintf(line + len, sizeof(line) - len, " %0*lx",
+						    (int)digits,
+						    stack_word(bytes + k * width, width));
+		log_info("  stack +%02x:%s", i * width, line);
+	}
+	for (unsigned i = 0; i < words; i++) {
+		uint64_t word = stack_word(bytes + i * width, width);
+		struct place place = place_of(v, word);
+
+		if (place.text[0])
+			log_info("  stack +%02x: %#lx%s", i * width, word, place.text);
+	}
 }
 
 static void report_exits(const struct vmx_vcpu *v)
 {
-	log_info("  last exits, newest last:");
-	for (uint32_t age = VCPU_EXIT_LOG; age-- > 0;) {
-		const struct vcpu_exit_log *log = vcpu_past_exit(&v->vcpu, age);
+	struct exit_run run[VCPU_EXIT_LOG];
+	uint32_t count = exit_log_runs(&v->vcpu, EXIT_REASON_IO_INSTRUCTION, run);
 
-		if (log->reason == EXIT_REASON_IO_INSTRUCTION)
-			log_info("    %-26s RIP %#lx port %#x", vcpu_arch_exit_name(log->reason),
-				 log->rip, log->info);
-		else if (log->reason || log->rip)
-			log_info("    %-26s RIP %#lx", vcpu_arch_exit_name(log->reason), log->rip);
+	log_info("  the last exits, newest last:");
+	for (uint32_t i = 0; i < count; i++) {
+		const struct vcpu_exit_log *exit = &run[i].exit;
+		char port[16] = "", times[24] = "";
+
+		if (exit->reason == EXIT_REASON_IO_INSTRUCTION)
+			fmt_snprintf(port, sizeof(port), " port %#x", exit->info);
+		if (run[i].times > 1)
+			fmt_snprintf(times, sizeof(times), ", %u times", run[i].times);
+		log_info("    %s%s%s RIP %#lx%s", vcpu_arch_exit_name((uint16_t)exit->reason), port,
+			 times, exit->rip, place_of(v, exit->rip).text);
 	}
-}
-
-void vmx_report(struct vmx_vcpu *v)
-{
-	log_info("VM '%s' vCPU %u: %s", v->vcpu.vm->name, v->vcpu.index, v->vcpu.vm->reason);
-	report_registers(v);
-	report_segments(v);
-	report_memory(v);
-	report_exits(v);
 }
 
 void vcpu_arch_report(struct vcpu *vcpu)
 {
-	vmx_report(to_vmx(vcpu));
+	struct vmx_vcpu *v = to_vmx(vcpu);
+
+	report_exit(v);
+	report_pending(v);
+	report_registers(v);
+	report_segments();
+	report_code(v);
+	report_stack(v);
+	report_exits(v);
+}
+
+static void report_line(struct vmx_vcpu *v)
+{
+	uint64_t rip = vmread(GUEST_RIP);
+
+	log_info("VM '%s' vCPU %u: RIP %016lx%s RSP %016lx, %s, last exit %s", v->vcpu.vm->name,
+		 v->vcpu.index, rip, place_of(v, rip).text, vmread(GUEST_RSP), activity_name(v),
+		 vcpu_arch_exit_name((uint16_t)vcpu_last_exit(&v->vcpu)->reason));
+}
+
+/* False when there have been `max`. */
+static bool may_report(uint32_t *count, uint32_t max)
+{
+	uint32_t number = __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+
+	if (number == max)
+		log_info("there were %u reports of this kind: the others are left out", max);
+	return number < max;
+}
+
+void vmx_report_end(struct vmx_vcpu *v)
+{
+	static uint32_t full_reports, line_reports; /* (a) */
+	const struct vm *vm = v->vcpu.vm;
+
+	if (!__atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE) || vm->is_ok || vm->is_quit)
+		return;
+	if (vm->ended_by == v->vcpu.index && may_report(&full_reports, FULL_REPORTS_MAX)) {
+		log_info("VM '%s' vCPU %u: %s", vm->name, v->vcpu.index, vm->reason);
+		vcpu_arch_report(&v->vcpu);
+	} else if (may_report(&line_reports, LINE_REPORTS_MAX)) {
+		report_line(v);
+	}
 }

@@ -45,6 +45,8 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 	if (requests & VCPU_REQ_STOP) {
 		/* It stays set: whoever enters again must see it. */
 		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&vcpu->activity, activity, __ATOMIC_RELEASE);
+		vmx_report_end(v);
 		*verdict = SCHED_ENDED;
 		return false;
 	}

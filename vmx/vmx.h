@@ -188,8 +188,8 @@ enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_apic_write(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_virtualized_eoi(struct vmx_vcpu *v);
 
-/* vmx/report.c */
-void vmx_report(struct vmx_vcpu *v);
+/* vmx/report.c: of a vCPU that comes to rest because its VM has ended, if that was bad */
+void vmx_report_end(struct vmx_vcpu *v);
 
 #include "vmx/vmx_insn.h"
 

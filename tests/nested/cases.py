@@ -82,6 +82,13 @@ def panic_report(result) -> list[str]:
     return [f"the report lacks /{pattern}/" for pattern in wanted if not re.search(pattern, text, re.M)]
 
 
+# The stub's UD2, by the name of its function; what the one that halts did before.
+END_REPORT = [r"VM 'triple' vCPU 0: triple fault at RIP", r"RIP 0{10}2[0-9a-f]{5} stub_main\+0x",
+              r"code:( [0-9a-f]{2})+ <0f> 0b", r"stack \+[0-9a-f]{2}: 0x2[0-9a-f]{5} stub_start\+0x",
+              r"I/O instruction port 0x3f8.* RIP 0x2", r"HLT RIP 0x2[0-9a-f]{5} stub_main\+0x",
+              r"VM 'exit-ok' vCPU 0: port 0xf4"]
+
+
 def stubs(cpus: int) -> list[Case]:
     """Each stub on this many pCPUs, several to a boot. ips counts where time is asserted."""
     def name(what: str) -> str:
@@ -107,7 +114,7 @@ def stubs(cpus: int) -> list[Case]:
             Guest("cli_hlt-ok", stub="cli_hlt", words=["on-halt=ok"], reason="(?i)halted"),
             Guest("exit-ok", stub="hello", words=["exit-ok=7"], verdict="failed",
                   reason=r"port 0xf4: value 0 \(QEMU's exit status would be 1\)"),
-        ], cpus=cpus, status=(1,)),
+        ], cpus=cpus, status=(1,), must=END_REPORT, must_not=[r"(?i)\bpanic\b", r"cli_hlt-ok' vCPU"]),
         Case(name("pingpong"), [
             Guest("ping", stub="pingpong", append="role=a rounds=100", words=["pin=0"]),
             Guest("pong", stub="pingpong", append="role=b rounds=100", words=["pin=0"]),
