@@ -108,9 +108,9 @@ uint64_t vcpu_arch_exit_count(const struct vcpu *vcpu, uint32_t reason);
 uint64_t vcpu_arch_exit_ticks(const struct vcpu *vcpu, uint32_t reason);
 uint32_t vcpu_arch_exit_cost(const struct vcpu *vcpu, uint32_t reason, uint32_t bucket);
 
-/* Prints all that there is to know of the vCPU: the last exit, what is pending, registers, segments,
- * the code at RIP, the top of its stack, the last exits. Some sixty lines; nothing changes. On its
- * pCPU between two entries, or wherever its state is loaded while it is parked. */
+/* Prints all that there is to know of the vCPU: the last exit, what is pending, registers,
+ * segments, the code at RIP, the top of its stack, the last exits. Some sixty lines; nothing
+ * changes. On its pCPU between two entries, or wherever its state is loaded while it is parked. */
 void vcpu_arch_report(struct vcpu *vcpu);
 
 #endif
