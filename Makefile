@@ -14,7 +14,7 @@ HOST    := $(BUILD)/host
 TSAN    := $(BUILD)/tsan
 
 # The rooms of the house, in the order of docs/architecture.md.
-FOLDERS := lib cpu mm drivers sched devices guest loader vmx monitor boot
+FOLDERS := lib cpu mm drivers sched devices guest loader vmx monitor monitor/gdb boot
 SOURCES := $(filter-out vmx/offsets.c,$(sort $(wildcard $(addsuffix /*.c,$(FOLDERS)))))
 ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 
@@ -24,6 +24,7 @@ PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c lo
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi*.c drivers/fbtext.c drivers/pci.c) \
 	$(wildcard drivers/parport.c drivers/pci_ports.c drivers/reset.c boot/mb2.c vmx/caps.c) \
 	$(wildcard monitor/dump.c monitor/frame.c monitor/keys.c) \
+	$(addprefix monitor/gdb/,data.c packet.c query.c registers.c stub.c) \
 	$(wildcard cpu/lockdep.c cpu/symbols.c cpu/topology.c cpu/trace.c sched/*.c guest/*.c)
 
 # carousel.efi, the UEFI loader, and what of it is pure.
@@ -285,7 +286,7 @@ lint-cppcheck:
 	@echo "cppcheck"
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 -I. \
 		-D__x86_64__ -D__STDC_HOSTED__=0 --suppressions-list=.cppcheck-suppressions \
-		--template='{file}:{line}: {severity} {id}: {message}' $(FOLDERS) guest-stubs
+		--template='{file}:{line}: {severity} {id}: {message}' $(filter-out monitor/gdb,$(FOLDERS)) guest-stubs
 
 # Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it).
 bench: $(BUILD)/carousel.elf stubs

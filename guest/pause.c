@@ -1,6 +1,8 @@
 /* Pausing a VM's vCPUs, and letting them go on. */
 #include "guest/pause.h"
 
+#include "guest/debug.h"
+
 void vcpu_pause(struct vcpu *vcpu, uint32_t reason)
 {
 	uint32_t old = __atomic_fetch_or(&vcpu->requests, reason, __ATOMIC_SEQ_CST);
@@ -33,7 +35,7 @@ void vm_resume(struct vm *vm, uint32_t reason)
 
 bool vcpu_is_parked(const struct vcpu *vcpu)
 {
-	return __atomic_load_n(&vcpu->is_parked, __ATOMIC_SEQ_CST) ||
+	return __atomic_load_n(&vcpu->parked, __ATOMIC_SEQ_CST) ||
 	       __atomic_load_n(&vcpu->se.state, __ATOMIC_ACQUIRE) == SCHED_STOPPED;
 }
 
@@ -50,16 +52,20 @@ bool vcpu_hold(struct vcpu *vcpu)
 	uint32_t requests;
 
 	/* Before the look: whoever pauses it again and then sees it parked is right. */
-	if (vcpu->is_parked)
-		__atomic_store_n(&vcpu->is_parked, false, __ATOMIC_SEQ_CST);
+	if (vcpu->parked)
+		__atomic_store_n(&vcpu->parked, 0, __ATOMIC_SEQ_CST);
 	requests = __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
 	if (vcpu_is_held(requests)) {
-		__atomic_store_n(&vcpu->is_parked, true, __ATOMIC_SEQ_CST);
+		if ((requests & VCPU_REQ_PAUSE_DEBUGGER) && vcpu->vm->debug)
+			debug_park(vcpu);
+		__atomic_store_n(&vcpu->parked, requests & VCPU_REQ_PAUSED, __ATOMIC_SEQ_CST);
 		return true;
 	}
 	if (!(requests & VCPU_REQ_RESUME))
 		return false;
 	__atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_RESUME, __ATOMIC_SEQ_CST);
+	if (vcpu->vm->debug)
+		debug_go_on(vcpu);
 	/* While it was paused it did not count as dead. */
 	if (vcpu->activity == VCPU_HALTED && !vcpu->is_interrupt_open)
 		vm_check_halted(vcpu->vm);
@@ -70,8 +76,9 @@ bool vcpu_is_woken(const struct vcpu *vcpu)
 {
 	uint32_t requests = __atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
 
-	/* One that blocks before it has seen that it is paused comes once more, to park. */
+	/* One that blocks before it has seen a reason comes once more, to park for it. */
 	if (vcpu_is_held(requests))
-		return !__atomic_load_n(&vcpu->is_parked, __ATOMIC_RELAXED);
+		return requests & VCPU_REQ_PAUSED &
+		       ~__atomic_load_n(&vcpu->parked, __ATOMIC_RELAXED);
 	return requests != 0;
 }

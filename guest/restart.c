@@ -2,6 +2,7 @@
  * memory piece by piece, in its own turns, so that nobody else waits for a large VM; puts devices
  * and vCPUs into their power-up state; has the image loaded again; and starts the others. Whoever
  * ends the VM meanwhile is served as ever: vCPU 0 looks for VCPU_REQ_STOP before each piece. */
+#include "guest/debug.h"
 #include "guest/kvm.h"
 #include "guest/platform.h"
 #include "guest/vcpu_arch.h"
@@ -39,7 +40,9 @@ void vm_begin_restart(struct vm *vm)
 	 * seen to have ended. */
 	for (uint32_t i = 0; i < vm->params.vcpus; i++) {
 		__atomic_fetch_and(&vm->vcpu[i]->requests, VCPU_REQ_PAUSED, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&vm->vcpu[i]->is_parked, false, __ATOMIC_RELEASE);
+		__atomic_store_n(&vm->vcpu[i]->parked, 0, __ATOMIC_SEQ_CST);
+		if (vm->debug)
+			debug_forget(vm->vcpu[i]);
 	}
 	__atomic_store_n(&vm->is_resetting, false, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vm->has_ended, __ATOMIC_SEQ_CST))

@@ -56,6 +56,7 @@ struct vcpu_exit_log {
 struct vcpu {
 	struct vcpu_regs regs; /* (o) first: the entry code's */
 	uint32_t requests;     /* (a) */
+	uint32_t parked;       /* (o) written, (a) read: the reasons for which it is paused */
 	uint32_t activity;     /* (o) written, (a) read: enum vcpu_activity */
 	struct sched_entity se;
 	struct vm *vm;          /* (i) */
@@ -63,7 +64,6 @@ struct vcpu {
 	uint32_t apic_id;       /* (i) */
 	uint8_t startup_vector; /* (a) of the last SIPI */
 	bool is_nmi_pending;    /* (o) */
-	bool is_parked;         /* (o) written, (a) read: paused, and out of the guest */
 	bool is_unhalted;       /* (o) kicked while it ran: the next HLT does not halt */
 	bool is_interrupt_open; /* (o) HALTED: was RFLAGS.IF set? (a) read for the end of the VM */
 	bool is_pv_eoi_armed;   /* (o) the guest may end the interrupt by a bit in memory */

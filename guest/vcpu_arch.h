@@ -92,6 +92,21 @@ void vcpu_arch_flush_tlb(struct vcpu *vcpu);
 /* The guest gets this exception instead of the instruction that is being handled. */
 void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error);
 
+/* The x87 and SSE state, as FXSAVE writes it in 64-bit mode. */
+#define VCPU_FXSAVE_SIZE 512u
+void vcpu_arch_get_fxsave(struct vcpu *vcpu, uint8_t to[VCPU_FXSAVE_SIZE]);
+
+/* What a debugger (guest/debug.h) wants of the CPU. */
+struct vcpu_debug_control {
+	/* The debug registers are the debugger's: they are loaded, and what hits them stops the
+	 * vCPU. The guest's own have no effect then, but keep what it writes. */
+	bool has_registers;
+	uint64_t dr[4], dr7;
+	bool is_int3_intercepted; /* INT3 at a debug_has_memory_point stops the vCPU */
+	bool is_step; /* one instruction, without interrupts, then it stops: debug_stop */
+};
+void vcpu_arch_set_debug(struct vcpu *vcpu, const struct vcpu_debug_control *control);
+
 /* A deadline of this vCPU or pCPU has changed: recompute before the next entry. */
 void vcpu_arch_deadline_changed(struct vcpu *vcpu);
 

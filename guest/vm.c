@@ -5,6 +5,7 @@
 
 #include "cpu/insn.h"
 #include "cpu/panic.h"
+#include "guest/debug.h"
 #include "guest/kvm.h"
 #include "guest/platform.h"
 #include "guest/vcpu_arch.h"
@@ -185,6 +186,7 @@ void vm_destroy(struct vm *vm)
 {
 	vm_arch_destroy(vm);
 	vm_free_nics(vm);
+	debug_destroy(vm);
 	free_memory(vm);
 	pages_free(vm, sizeof(*vm));
 }

@@ -14,6 +14,8 @@
 #define VM_NAME_MAX   32
 #define VM_REASON_MAX 256
 
+struct vm_debug;
+
 struct vm_params {
 	const char *name;
 	uint64_t mem;             /* bytes, a multiple of 4096 */
@@ -65,6 +67,7 @@ struct vm {
 	uint64_t tsc_offset; /* (i) VM TSC = host TSC + this */
 	void *arch;          /* (i) the arch layer's */
 	struct guest_symbols symbols;    /* (i) of its kernel's file, for reports */
+	struct vm_debug *debug;          /* (i) guest/debug.h; NULL: not to be debugged */
 	struct vcpu *vcpu[MAX_VM_VCPUS]; /* (i) */
 
 	struct spinlock lock;                       /* rank LOCK_VM */

@@ -94,6 +94,8 @@ static enum exit_verdict handle_exception(struct vmx_vcpu *v)
 	uint32_t info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
 	uint8_t vector = info & INTR_INFO_VECTOR;
 
+	if (vmx_debug_takes(v, info))
+		return EXIT_RESUME;
 	switch (vector) {
 	case VECTOR_UD:
 		return handle_invalid_opcode(v);
@@ -258,7 +260,7 @@ const struct exit_row vmx_exit_table[EXIT_REASONS] = {
 	ROW(EXIT_REASON_VMOFF, "VMXOFF", handle_undefined),
 	ROW(EXIT_REASON_VMON, "VMXON", handle_undefined),
 	ROW(EXIT_REASON_CR_ACCESS, "control-register access", vmx_handle_cr_access),
-	ROW(EXIT_REASON_DR_ACCESS, "MOV DR", handle_unexpected),
+	ROW(EXIT_REASON_DR_ACCESS, "MOV DR", vmx_handle_dr_access),
 	ROW(EXIT_REASON_IO_INSTRUCTION, "I/O instruction", vmx_handle_io),
 	ROW(EXIT_REASON_MSR_READ, "RDMSR", handle_rdmsr),
 	ROW(EXIT_REASON_MSR_WRITE, "WRMSR", handle_wrmsr),

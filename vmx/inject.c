@@ -62,6 +62,15 @@ static void end_guest_halt(struct vcpu *vcpu)
 		vmread(GUEST_INTERRUPTIBILITY_STATE) & ~(uint64_t)BLOCKING_BY_STI);
 }
 
+/* For a VM with hlt-exit=off, and while a debugger steps: then nothing comes in between. */
+static bool may_inject(struct vmx_vcpu *v)
+{
+	if (v->debug.is_stepping)
+		return false;
+	end_guest_halt(&v->vcpu);
+	return true;
+}
+
 /* May an external interrupt be injected by the next entry? */
 static bool is_open(const struct vmx_vcpu *v)
 {
@@ -82,8 +91,8 @@ void vmx_inject_pending(struct vmx_vcpu *v)
 	struct vcpu *vcpu = &v->vcpu;
 	int vector;
 
-	if (unlikely(vcpu->vm->params.is_hlt_exit_off))
-		end_guest_halt(vcpu);
+	if (unlikely(v->is_injection_odd) && !may_inject(v))
+		return;
 	if (unlikely(vcpu->is_nmi_pending))
 		inject_nmi(v);
 	if (vmx_machine.has_vid)

@@ -106,6 +106,7 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 		vmx_state_load(v);
 		irq_restore(flags);
 	}
+	vmx_debug_reset(v);
 }
 
 void vcpu_arch_startup(struct vcpu *vcpu, uint8_t vector)

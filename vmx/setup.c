@@ -11,7 +11,11 @@
 #define EXCEPTION_UD           BIT(6) /* for VMMCALL */
 
 /* Bits of PRIMARY_CONTROLS that change while a vCPU lives; all others are as fitted. */
-#define PRIMARY_DYNAMIC (PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING)
+#define PRIMARY_DYNAMIC                                                                            \
+	(PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING | PRIMARY_MOV_DR_EXITING)
+
+/* The same of EXCEPTION_BITMAP: #BP, for a debugger. */
+#define EXCEPTIONS_DYNAMIC BIT(3)
 
 /* The same of SECONDARY_CONTROLS: they follow the mode of the local APIC. */
 #define SECONDARY_DYNAMIC (SECONDARY_VIRTUALIZE_APIC_ACCESSES | SECONDARY_VIRTUALIZE_X2APIC_MODE)
@@ -41,6 +45,14 @@ void vmx_set_secondary(struct vmx_vcpu *v, uint32_t mask, uint32_t bits)
 		return;
 	v->secondary = secondary;
 	vmwrite(SECONDARY_CONTROLS, secondary);
+}
+
+void vmx_set_exceptions(uint32_t bits, bool is_on)
+{
+	uint64_t bitmap = vmread(EXCEPTION_BITMAP);
+
+	ASSERT(!(bits & ~EXCEPTIONS_DYNAMIC));
+	vmwrite(EXCEPTION_BITMAP, is_on ? bitmap | bits : bitmap & ~(uint64_t)bits);
 }
 
 void vmx_setup_host_state(void)

@@ -152,6 +152,7 @@ enum vmcs_field {
 #define PRIMARY_CR8_STORE_EXITING        (1u << 20)
 #define PRIMARY_USE_TPR_SHADOW           (1u << 21)
 #define PRIMARY_NMI_WINDOW_EXITING       (1u << 22)
+#define PRIMARY_MOV_DR_EXITING           (1u << 23)
 #define PRIMARY_USE_IO_BITMAPS           (1u << 25)
 #define PRIMARY_USE_MSR_BITMAPS          (1u << 28)
 #define PRIMARY_MONITOR_EXITING          (1u << 29)

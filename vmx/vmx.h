@@ -55,6 +55,7 @@ struct vmx_vcpu {
 	uint64_t sync_at;         /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
 	uint64_t armed;           /* (o) TSC: the deadline that the timer is set for */
 	bool is_synced_for_if0;   /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
+	bool is_injection_odd;    /* (o) hlt-exit=off, or a step: see may_inject (vmx/inject.c) */
 	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
 	uint32_t primary;         /* (o) PRIMARY_CONTROLS as it is */
 	uint32_t secondary;       /* (o) SECONDARY_CONTROLS as it is */
@@ -63,6 +64,16 @@ struct vmx_vcpu {
 	uint32_t vpid_flushed_on; /* (o) the pCPU whose TLB has nothing stale under `vpid` */
 	struct exit_stats exits[EXIT_REASONS + 1]; /* (o) written; the last: EXIT_TURN */
 	uint64_t vmptrlds, vmclears, migrations;   /* (o) */
+
+	/* (o) the debugger's part in this vCPU (vmx/debug.c) */
+	struct {
+		bool has_registers; /* DR0-DR3 and DR7 are the debugger's; the guest's here: */
+		uint64_t guest_dr[4], guest_dr7;
+		bool is_stepping;
+		bool was_tf;   /* the guest's own TF before the step */
+		bool is_pushf; /* what is stepped pushes flags, ... */
+		bool is_popf;  /* ... loads them */
+	} debug;
 
 	/* (o) state that the CPU holds while this vCPU is its pCPU's `loaded`, and this holds
 	 * otherwise */
@@ -132,6 +143,7 @@ void vmx_setup_vmcs(struct vmx_vcpu *v); /* all fields but the host's per-pCPU o
 void vmx_setup_host_state(void);         /* per-pCPU host fields of the current VMCS */
 void vmx_write_primary(struct vmx_vcpu *v, uint32_t primary);
 void vmx_set_secondary(struct vmx_vcpu *v, uint32_t mask, uint32_t bits); /* dynamic ones only */
+void vmx_set_exceptions(uint32_t bits, bool is_on);                       /* likewise */
 
 /* vmx/state.c: what VM entry does not switch */
 int vmx_state_init(bool is_mitigations_off);
@@ -187,6 +199,12 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_apic_write(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_virtualized_eoi(struct vmx_vcpu *v);
+
+/* vmx/debug.c */
+enum exit_verdict vmx_handle_dr_access(struct vmx_vcpu *v);
+/* Is the exception that has exited the debugger's? Then the vCPU stops. */
+bool vmx_debug_takes(struct vmx_vcpu *v, uint32_t info);
+void vmx_debug_reset(struct vmx_vcpu *v); /* after a reset of the rest */
 
 /* vmx/report.c: of a vCPU that comes to rest because its VM has ended, if that was bad */
 void vmx_report_end(struct vmx_vcpu *v);

@@ -181,6 +181,17 @@ void vcpu_arch_flush_tlb(struct vcpu *vcpu)
 	fake_vcpu(vcpu)->tlb_flushes++;
 }
 
+void vcpu_arch_set_debug(struct vcpu *vcpu, const struct vcpu_debug_control *control)
+{
+	fake_vcpu(vcpu)->debug = *control;
+}
+
+void vcpu_arch_get_fxsave(struct vcpu *vcpu, uint8_t to[VCPU_FXSAVE_SIZE])
+{
+	(void)vcpu;
+	memset(to, 0, VCPU_FXSAVE_SIZE);
+}
+
 void vcpu_arch_deadline_changed(struct vcpu *vcpu)
 {
 	fake_vcpu(vcpu)->deadline_changes++;
