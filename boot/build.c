@@ -1,6 +1,6 @@
 /* Building the VMs. */
 #include "boot/build.h"
-
+#include "boot/ports.h"
 #include "cpu/insn.h"
 #include "cpu/percpu.h"
 #include "drivers/rtc.h"
@@ -13,6 +13,7 @@
 #include "loader/elf_symbols.h"
 #include "loader/firmware.h"
 #include "loader/load.h"
+#include "monitor/gdb/session.h"
 
 #define CPUID_80000007_EDX_INVARIANT_TSC BIT(8)
 
@@ -160,6 +161,20 @@ void build_machine(const struct boot *boot, void (*on_end)(void))
 	booted = boot;
 }
 
+/* gdb= */
+static void attach_debugger(const struct hv_options *options, struct vm *vm)
+{
+	struct host_uart *uart = ports_get(HV_PORT_GDB);
+
+	if (strcmp(vm->name, options->gdb_vm) != 0)
+		return;
+	if (!uart)
+		log_warn("VM '%s' cannot be debugged: its serial port does not answer (gdb-port=)",
+			 vm->name);
+	else if (gdb_attach(vm, uart, options->is_gdb_wait))
+		log_warn("VM '%s' cannot be debugged: no memory is left", vm->name);
+}
+
 static void build_vm(const struct boot *boot, uint32_t index)
 {
 	const struct vm_config *config = &boot->config.vm[index];
@@ -224,6 +239,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 	}
 	log_info("VM '%s': %s, %luM, %u vCPU%s", vm->name, format, config->mem >> 20, config->vcpus,
 		 config->vcpus == 1 ? "" : "s");
+	attach_debugger(&boot->config.options, vm);
 	vm_start(vm);
 }
 

@@ -417,6 +417,18 @@ static void check_ports(struct config *config)
 	}
 }
 
+/* gdb= names one of the VMs. */
+static void check_gdb(struct config *config)
+{
+	const char *name = config->options.gdb_vm;
+
+	for (uint32_t i = 0; i < config->vm_count; i++)
+		if (!strcmp(config->vm[i].name, name))
+			return;
+	if (*name)
+		fail(config, "carousel: gdb=%s: no VM has that name", name);
+}
+
 void config_parse(struct config *config, const char *cmdline, const struct boot_module *modules,
 		  uint32_t module_count, uint32_t pcpus)
 {
@@ -437,4 +449,5 @@ void config_parse(struct config *config, const char *cmdline, const struct boot_
 	}
 	for (uint32_t i = 0; i < config->vm_count; i++)
 		finish_vm(&parse, &config->vm[i]);
+	check_gdb(config);
 }

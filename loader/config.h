@@ -117,6 +117,8 @@ struct hv_options {
 	bool is_console_pci;              /* console=pci: the first 16550 on a PCI card */
 	uint16_t port[HV_PORT_ROLES];     /* monitor=, gdb-port=, dump=; 0: none */
 	bool is_dump_parallel;            /* dump=lpt1 */
+	char gdb_vm[CONFIG_NAME_MAX];     /* gdb=VM[,wait]: that gdb may debug; "" for none */
+	bool is_gdb_wait;                 /* it waits for gdb to let it go on */
 	uint32_t trace_groups;            /* trace=all, or a list: enum trace_group */
 	uint32_t trace_records;           /* trace-records=32768: for each pCPU */
 	uint8_t log_level;                /* loglevel=error|warn|info|debug: enum log_level */

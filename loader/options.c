@@ -26,6 +26,8 @@
 #define RESTARTS_DEFAULT 10
 #define RESTARTS_MAX     1000000
 
+#define GDB_PORT_DEFAULT 0x2f8
+
 static bool parse_console(void *target, struct span value)
 {
 	struct hv_options *options = target;
@@ -46,6 +48,27 @@ static bool parse_monitor_port(void *target, struct span value)
 static bool parse_gdb_port(void *target, struct span value)
 {
 	return config_parse_port(value, &((struct hv_options *)target)->port[HV_PORT_GDB]);
+}
+
+/* NAME, NAME,wait. Without gdb-port= it is COM2, where the console rarely is. */
+static bool parse_gdb(void *target, struct span value)
+{
+	static const char wait[] = ",wait";
+	struct hv_options *options = target;
+	size_t len = value.len;
+
+	if (len > sizeof(wait) - 1 &&
+	    !memcmp(value.text + len - (sizeof(wait) - 1), wait, sizeof(wait) - 1)) {
+		options->is_gdb_wait = true;
+		len -= sizeof(wait) - 1;
+	}
+	if (!len || len >= sizeof(options->gdb_vm))
+		return false;
+	memcpy(options->gdb_vm, value.text, len);
+	options->gdb_vm[len] = '\0';
+	if (!options->port[HV_PORT_GDB])
+		options->port[HV_PORT_GDB] = GDB_PORT_DEFAULT;
+	return true;
 }
 
 static bool parse_dump_port(void *target, struct span value)
@@ -84,6 +107,10 @@ const struct word_rule hv_word_rules[] = {
 	 .parse = parse_console,
 	 .takes = "com1, com2, com3, com4, an I/O port such as 0x3f8, pci, or none"},
 	{.name = "monitor", .kind = WORD_PARSED, .parse = parse_monitor_port, .takes = PORT_TAKES},
+	{.name = "gdb",
+	 .kind = WORD_PARSED,
+	 .parse = parse_gdb,
+	 .takes = "the name of a VM, and ,wait behind it when it shall wait for gdb"},
 	{.name = "gdb-port", .kind = WORD_PARSED, .parse = parse_gdb_port, .takes = PORT_TAKES},
 	{.name = "dump",
 	 .kind = WORD_PARSED,
