@@ -78,6 +78,8 @@ class Machine:
         self.options = options
         self.process: subprocess.Popen | None = None
         self.ports: dict[str, Port] = {}  # those of options.ports, while it runs
+        # What uses them: start(machine) is called when they are connected, stop() when they will be closed.
+        self.companions: list = []
 
     @property
     def output(self) -> int:
@@ -99,6 +101,8 @@ class Machine:
         self.ports = {name: Port(name) for name in self.options.ports}
         self._start()
         self._accept(self.ports.values())
+        for companion in self.companions:
+            companion.start(self)
 
     def _accept(self, ports: Iterable[Port]) -> None:
         """Waits until the emulator has connected to all of these."""
@@ -141,6 +145,8 @@ class Machine:
             if not self.wait(3):
                 self.process.kill()
                 self.process.wait()
+        for companion in self.companions:
+            companion.stop()
         for port in self.ports.values():
             port.close()
 
