@@ -56,24 +56,6 @@ void boot_ap_main(void)
 		irq_enable_and_halt();
 }
 
-/* They enter VMX operation and their scheduler's loop, where they find the VMs as these are built.
- */
-static void begin_others(void)
-{
-	uint32_t others = percpu_count() - 1;
-
-	__atomic_store_n(&may_begin, 1, __ATOMIC_RELEASE);
-	/* Without a call posted the interrupt only ends their HLT. */
-	for (uint32_t id = 1; id <= others; id++)
-		apic_send_ipi(percpu_get(id)->apic_id, VECTOR_CALL);
-	while (__atomic_load_n(&begun, __ATOMIC_ACQUIRE) +
-		       __atomic_load_n(&refused, __ATOMIC_ACQUIRE) <
-	       others)
-		cpu_relax();
-	if (refused)
-		boot_end(2, "the pCPUs differ in VMX: start with cpus=1");
-}
-
 /* VECTOR_STOP: the machine ends. */
 static void stop_here(void)
 {
@@ -100,6 +82,24 @@ static void leave(uint8_t status, const char *why)
 	irq_disable();
 	vmx_leave_cpu();
 	boot_end(status, why);
+}
+
+/* They enter VMX operation and their scheduler's loop, where they find the VMs as these are built.
+ */
+static void begin_others(void)
+{
+	uint32_t others = percpu_count() - 1;
+
+	__atomic_store_n(&may_begin, 1, __ATOMIC_RELEASE);
+	/* Without a call posted the interrupt only ends their HLT. */
+	for (uint32_t id = 1; id <= others; id++)
+		apic_send_ipi(percpu_get(id)->apic_id, VECTOR_CALL);
+	while (__atomic_load_n(&begun, __ATOMIC_ACQUIRE) +
+		       __atomic_load_n(&refused, __ATOMIC_ACQUIRE) <
+	       others)
+		cpu_relax();
+	if (refused)
+		leave(2, "the pCPUs differ in VMX: start with cpus=1");
 }
 
 static void finish(void)

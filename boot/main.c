@@ -72,8 +72,6 @@ static void end_after_panic(void)
 	boot_end(3, "the hypervisor failed");
 }
 
-/* False when the machine cannot be started with what the boot loader gave; boot.mb2 is empty then.
- */
 /* The strings lie in the boot loader's structure, which is ours now and writable. */
 static void unescape_strings(struct mb2 *mb2)
 {
@@ -84,6 +82,8 @@ static void unescape_strings(struct mb2 *mb2)
 		words_unescape((char *)(uintptr_t)mb2->module[i].string);
 }
 
+/* False when the machine cannot be started with what the boot loader gave; boot.mb2 is empty then.
+ */
 static bool read_boot_information(uint32_t magic, uint32_t info)
 {
 	struct mb2 *mb2 = &boot.mb2;

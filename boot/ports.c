@@ -23,7 +23,8 @@ static struct host_uart port[HV_PORT_ROLES] = {
 };
 _Static_assert(HV_PORT_ROLES == 3, "one port a role");
 
-static bool is_polled[HV_PORT_ROLES]; /* (i) after ports_route */
+static struct host_uart *polled[HV_PORT_ROLES + 1]; /* (i) after ports_route, as the next */
+static unsigned polled_count;
 
 void ports_open(const struct hv_options *options)
 {
@@ -48,30 +49,40 @@ static bool route(int irq, bool has_ioapic)
 	       !host_ioapic_route_isa((uint8_t)irq, VECTOR_UART, this_cpu()->apic_id);
 }
 
+/* Lets the interrupt serve the port, or the timer where there is none. Says whether it has one. */
+static bool serve(struct host_uart *uart, int irq, bool has_ioapic)
+{
+	bool has_irq = route(irq, has_ioapic);
+
+	if (has_irq)
+		host_uart_enable_interrupts(uart);
+	else
+		polled[polled_count++] = uart;
+	return has_irq;
+}
+
 void ports_route(const struct boot *boot)
 {
 	bool has_ioapic = boot->has_madt && !host_ioapic_init(&boot->madt);
 
-	if (route(console_isa_irq(), has_ioapic))
-		host_uart_enable_interrupts(&serial_console);
-	else
-		log_info("the console is written without interrupts, and has no input");
+	if (host_uart_is_open(&serial_console) &&
+	    !serve(&serial_console, console_isa_irq(), has_ioapic))
+		log_info("the serial console has no interrupt: its input is polled");
 	for (unsigned role = 0; role < HV_PORT_ROLES; role++) {
-		if (!ports_get(role))
-			continue;
-		is_polled[role] = !route(host_uart_isa_irq(port[role].at.port), has_ioapic);
-		if (!is_polled[role])
-			host_uart_enable_interrupts(&port[role]);
-		log_info("%s=: port %#x%s", hv_port_word(role), port[role].at.port,
-			 is_polled[role] ? ", polled: it has no interrupt" : "");
+		uint16_t at = port[role].at.port;
+
+		if (ports_get(role))
+			log_info("%s=: port %#x%s", hv_port_word(role), at,
+				 serve(&port[role], host_uart_isa_irq(at), has_ioapic)
+					 ? ""
+					 : ", polled: it has no interrupt");
 	}
 }
 
 static void poll(struct sched_timer *timer, uint64_t now)
 {
-	for (unsigned role = 0; role < HV_PORT_ROLES; role++)
-		if (is_polled[role])
-			host_uart_poll(&port[role]);
+	for (unsigned i = 0; i < polled_count; i++)
+		host_uart_poll(polled[i]);
 	sched_timer_arm(timer, now + ns_to_tsc(&vm_machine.tsc, POLL_NS));
 }
 
@@ -79,10 +90,6 @@ void ports_start(void)
 {
 	static struct sched_timer timer = {.expire = poll};
 
-	for (unsigned role = 0; role < HV_PORT_ROLES; role++) {
-		if (is_polled[role]) {
-			sched_timer_arm(&timer, rdtsc());
-			return;
-		}
-	}
+	if (polled_count)
+		sched_timer_arm(&timer, rdtsc());
 }

@@ -65,11 +65,13 @@ static void dump_histogram(struct frame_writer *w, const struct vcpu *vcpu,
 
 static void dump_exits(struct frame_writer *w, const struct vcpu *vcpu)
 {
+	const uint32_t reasons = vcpu_arch_exit_reasons();
+
 	/* The one behind the last: starts of turns. */
-	for (uint32_t reason = 0; reason <= vcpu_arch_exit_reasons(); reason++) {
+	for (uint32_t reason = 0; reason <= reasons; reason++) {
 		struct dump_exits d = {
 			.vcpu = vcpu->se.id,
-			.reason = reason,
+			.reason = reason < reasons ? reason : DUMP_TURN_STARTS,
 			.count = vcpu_arch_exit_count(vcpu, reason),
 			.ticks = vcpu_arch_exit_ticks(vcpu, reason),
 			.first = VCPU_EXIT_COST_FIRST,

@@ -33,8 +33,7 @@ enum dump_type {
 	DUMP_BEGIN = 1,
 	DUMP_VM = 2,
 	DUMP_VCPU = 3,
-	DUMP_EXITS = 4, /* one exit reason of one vCPU that came at least once; or, with the name
-			   'start of a turn', what was done from switch-in to the first entry */
+	DUMP_EXITS = 4, /* one exit reason of one vCPU that came at least once */
 	DUMP_HISTOGRAM = 5,
 	DUMP_PCPU = 6,
 	DUMP_TRACE = 7,
@@ -72,8 +71,11 @@ struct dump_vcpu {
 	uint64_t halt_poll_success_ns, halt_poll_fail_ns, halt_wait_ns;
 };
 
+/* Not an exit but what was done from switch-in to the first entry. */
+#define DUMP_TURN_STARTS UINT32_MAX
+
 struct dump_exits {
-	uint32_t vcpu, reason;
+	uint32_t vcpu, reason;       /* the SDM's basic exit reason, or DUMP_TURN_STARTS */
 	uint64_t count, ticks;       /* ticks: until the next entry, or the end of the turn */
 	uint8_t name[DUMP_NAME_MAX]; /* the reason's, of the SDM */
 	uint32_t buckets, first;     /* first: log2 of the first bucket's ticks */

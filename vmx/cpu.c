@@ -199,8 +199,7 @@ int vmx_init_cpu(void)
 	if (ret)
 		return ret;
 	if (!has_same_caps()) {
-		log_error("pCPU %u's VMX differs from the boot pCPU's: it is left out",
-			  this_cpu_id());
+		log_error("pCPU %u's VMX differs from the boot pCPU's", this_cpu_id());
 		return -ENODEV;
 	}
 	return enter_vmx();

@@ -152,6 +152,7 @@ static void set_figures(struct vm *a, struct vm *b)
 	vcpu->halt_poll.wait_hist[11] = 1;
 	fake_vcpu(vcpu)->exits[0] = 1;
 	fake_vcpu(vcpu)->exits[1] = 1;
+	fake_vcpu(vcpu)->exits[FAKE_EXIT_REASONS] = 2;
 	b->vcpu[0]->se.switches = 2;
 	b->vcpu[0]->se.moves = 1;
 	percpu_get(1)->ipi_sent = 1;

@@ -1,4 +1,4 @@
-"""The command line of tools/carousel: run, iso, usb, grub-entry, doctor, vmlinux."""
+"""The command line of tools/carousel: run, iso, usb, grub-entry, doctor, trace, vmlinux."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from . import doctor, gdb, grub_entry, image, probe, vmlinux
+from . import doctor, figures, gdb, grub_entry, image, probe, vmlinux
 from .common import (CAROUSEL_ELF, Failure, STATUS_OK, STATUS_SIGNAL, STATUS_USAGE, tail)
 from .keys import HELP
 from .logs import LogDir
@@ -186,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--keep-image", action="store_true", help="leave the image beside the logs")
     run.add_argument("--progress", action="store_true", help="say so when the console is silent for "
                      "a while (always done at a terminal)")
+    figures.add_run_options(run)
     _add_words(run)
 
     for name, what in (("iso", "make an image for CDs and USB sticks: GRUB, by BIOS and by UEFI"),
@@ -199,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="what this machine offers, why KVM is or is not used, and "
                         "how to mend it", allow_abbrev=False)
+    figures.add_command(commands)
     unpack = commands.add_parser("vmlinux", help="take the vmlinux out of a bzImage",
                                  allow_abbrev=False)
     unpack.add_argument("bzimage", metavar="BZIMAGE")
@@ -283,15 +285,18 @@ def command_run(arguments: argparse.Namespace) -> int:
     if memory < MEMORY_MIN:
         raise Failure(f"--memory {arguments.memory} is less than the {MEMORY_MIN}M that the hypervisor and "
                       "its images need", "leave it out: the default fits the VMs")
+    words = " ".join(arguments.option).split()
+    port_files = figures.prepare(arguments, words)
     options = Options(cpus=arguments.cpus or 1, memory=memory, cpu_model=arguments.cpu_model,
                       ips=arguments.ips, is_uefi=arguments.firmware == "uefi",
-                      is_disk=arguments.loader == "own", extra=arguments.host_option)
+                      is_disk=arguments.loader == "own", port_files=port_files,
+                      extra=arguments.host_option)
     with LogDir(arguments.log_dir, arguments.keep_image) as logs:
         debugger = gdb.GdbPort(arguments.gdb, vms, options) if arguments.gdb else None
         machine = MACHINES[host](logs.path, options)
         machine.companions += [debugger] if debugger else []
         _unpack_kernels(vms, logs.path)
-        words = [f"end={machine.end_word}"] + " ".join(arguments.option).split() + \
+        words = [f"end={machine.end_word}"] + words + \
             (debugger.words() if debugger else [])
         modules = _boot_modules(vms)
         image.build(logs.image, arguments.carousel, words, modules, options.is_uefi, options.is_disk)
@@ -308,6 +313,7 @@ def command_run(arguments: argparse.Namespace) -> int:
               file=sys.stderr, flush=True)
         result = run.execute(logs.image)
         _tell_end(result, host, logs.path)
+        result.status = figures.finish(arguments, logs.path, result.status)
     if arguments.status != "guest":
         return result.status
     status = guest_status(result, vms[0].name)
@@ -355,6 +361,8 @@ def main(argv: list[str]) -> int:
             return command_image(arguments)
         if arguments.command == "grub-entry":
             return command_grub_entry(arguments)
+        if arguments.command == "trace":
+            return figures.command_trace(arguments)
         if arguments.command == "vmlinux":
             vmlinux.extract_file(arguments.bzimage, arguments.output)
             return STATUS_OK

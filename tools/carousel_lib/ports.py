@@ -16,6 +16,9 @@ from .common import Failure
 COM = {"com1": (0x3f8, 4, 0), "com2": (0x2f8, 3, 1), "com3": (0x3e8, 4, 2), "com4": (0x2e8, 3, 3)}
 
 
+LPT = "lpt1"  # the parallel port, for files only
+
+
 class Port:
     """The other end of a serial port: a TCP connection on this machine that the emulator makes. The
     emulator waits when nobody reads, so somebody must."""
@@ -77,14 +80,15 @@ def bochs_config(ports: list[Port], files: dict[str, str]) -> str:
     """Lines of a bochsrc: ports to this program, and ports that are written into files."""
     lines = [f"{port.name}: enabled=1, mode=socket-client, dev={port.address[0]}:{port.address[1]}\n"
              for port in ports]
-    lines += [f"{name}: enabled=1, mode=file, dev={path}\n" for name, path in files.items()]
+    lines += [f"parport1: enabled=1, file={path}\n" if name == LPT else
+              f"{name}: enabled=1, mode=file, dev={path}\n" for name, path in files.items()]
     return "".join(lines)
 
 
 def qemu_arguments(ports: list[Port], files: dict[str, str]) -> list[str]:
     chardevs = {port.name: f"socket,host={port.address[0]},port={port.address[1]}" for port in ports}
-    chardevs |= {name: f"file,path={path}" for name, path in files.items()}
-    arguments = []
+    chardevs |= {name: f"file,path={path}" for name, path in files.items() if name != LPT}
+    arguments = ["-parallel", f"file:{files[LPT]}"] if LPT in files else []
     for name, what in chardevs.items():
         iobase, irq, index = COM[name]
         kind, _, rest = what.partition(",")
