@@ -14,6 +14,7 @@ from case import (APIC_BY_CPU, APIC_IN_SOFTWARE, APIC_NO_VID, IPS_TIME, RELEASE_
 from device_cases import net, virtio
 from linux_cases import linux_cases, linux_smp_cases
 from sched_cases import polling, scheduling, shares
+from trace_cases import tracing
 
 
 def no_vmx() -> list[Case]:
@@ -332,7 +333,7 @@ def repeatability() -> list[Case]:
 
 def all_cases(_is_listing: bool = False) -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
-    cases = linux_cases() + linux_smp_cases() + scheduling() + polling() + typing_cases.cases()
+    cases = linux_cases() + linux_smp_cases() + scheduling() + polling() + tracing() + typing_cases.cases()
     for cpus in (1, 2, 4):
         cases += stubs(cpus) + smp(cpus) + restarts(cpus)
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()

@@ -11,6 +11,7 @@ from .common import STATUS_HYPERVISOR, Failure
 MAGIC = b"CRSL"
 VERSION = 1
 LENGTH_MAX = 65536
+FILE = "dump.bin"  # in the log directory
 
 FRAME = struct.Struct("<4sHHII")
 BEGIN = struct.Struct("<QQIIII")

@@ -12,7 +12,6 @@ from . import dump, perfetto, stats, trace_svg
 from .common import STATUS_HYPERVISOR, STATUS_OK, Failure
 
 PORT = "lpt1"
-FILE = "dump.bin"  # in the log directory
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +53,7 @@ def prepare(arguments: argparse.Namespace, words: list[str]) -> dict[str, str]:
     words.append(f"dump={PORT}")
     if arguments.trace and not any(word.startswith("trace=") for word in words):
         words.append("trace=all")
-    return {PORT: FILE}
+    return {PORT: dump.FILE}
 
 
 def _write(path: str, what: dict, indent: int | None) -> None:
@@ -68,7 +67,7 @@ def finish(arguments: argparse.Namespace, log_dir: str, status: int) -> int:
     if not arguments.stats and not arguments.trace:
         return status
     try:
-        found = dump.read_file(os.path.join(log_dir, FILE))
+        found = dump.read_file(os.path.join(log_dir, dump.FILE))
     except Failure as failure:
         print(f"carousel: {failure}", file=sys.stderr)
         return STATUS_HYPERVISOR if status == STATUS_OK else status

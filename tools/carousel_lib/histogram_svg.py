@@ -7,7 +7,7 @@ import math
 
 from . import svg
 
-LEFT, GAP = 130, 28
+LEFT, GAP = 140, 28
 HEIGHT, ROW = 64, 112     # of the bars, of a row
 WIDTH_MAX = 260.0
 VMS_MAX = 16
@@ -53,6 +53,9 @@ def _domain(charts: list[list[Histogram]]) -> tuple[float, float]:
 
 
 def _chart(chart: list[Histogram], domain: tuple[float, float], x: float, y: float, width: float) -> list[str]:
+    if not any(one.total() for one in chart):
+        return [svg.element("rect", x=x, y=y, width=width, height=float(HEIGHT), class_="lane"),
+                svg.text(x + width / 2, y + HEIGHT / 2 + 4, "none", "axis")]
     low, high = domain
     scale = width / (high - low)
     base = y + HEIGHT
@@ -73,7 +76,7 @@ def _chart(chart: list[Histogram], domain: tuple[float, float], x: float, y: flo
                                      width=max(1.0, share - 1), height=height,
                                      class_="bar2" if number else "bar"))
     parts += [svg.text(at, base + 14, name, "axis") for at, name in decades]
-    totals = ", ".join(f"{one.total():,}".replace(",", "\u2009") for one in chart)
+    totals = "n = " + ", ".join(f"{one.total():,}".replace(",", "\u2009") for one in chart)
     return parts + [svg.text(x + width, y - 5, totals, "number")]
 
 
@@ -112,7 +115,7 @@ def histograms(stats: dict, y: float, page: float) -> tuple[list[str], float]:
     y += 56
     domains = {kind: _domain([charts[kind] for charts in by_vm]) for kind, _ in kinds}
     for vm, charts in zip(shown, by_vm):
-        parts.append(svg.text(LEFT - 12, y + HEIGHT / 2, vm["name"], "name"))
+        parts.append(svg.text(LEFT - 26, y + HEIGHT / 2 + 4, vm["name"], "name"))
         for at, (kind, _) in enumerate(kinds):
             parts += _chart(charts[kind], domains[kind], LEFT + at * (width + GAP), y, width)
         parts += _reasons(vm, LEFT + len(kinds) * (width + GAP), y, width)

@@ -11,7 +11,7 @@ from .common import Failure
 from .histogram_svg import histograms
 from .perfetto import PCPUS_PID
 
-WIDTH, LEFT, RIGHT = 1200, 130, 150
+WIDTH, LEFT, RIGHT = 1200, 140, 180
 PLOT = WIDTH - LEFT - RIGHT
 LANE, GAP, BAR = 30, 6, 24      # a track's height, the space between two, its bar's
 WAKES_MAX = 500                 # more marks than that only hide the rest
@@ -172,8 +172,9 @@ class Picture:
     def _head(self, title: str) -> None:
         info, view = self.trace.info, self.view
         stats = info["stats"]
-        what = [f"{svg.duration(view.end - view.start)} from {svg.duration(view.start)} on" if view.start else
-                f"{svg.duration(view.end)} in all",
+        is_all = view.end - view.start >= 0.999 * self.trace.end
+        what = [f"{svg.duration(view.end)} in all" if is_all else
+                f"{svg.duration(view.start)} to {svg.duration(view.end)} of {svg.duration(self.trace.end)}",
                 f"{len(self.trace.pcpus)} pCPU{'s' * (len(self.trace.pcpus) != 1)}",
                 f"{len(self.trace.vcpus)} vCPU{'s' * (len(self.trace.vcpus) != 1)}",
                 f"TSC at {stats['tsc_hz'] / 1e6:.4g} MHz"]
@@ -208,14 +209,16 @@ class Picture:
         self.add(svg.element("path", d=path, class_="grid"))
         for tick in ticks:
             self.add(svg.text(view.x(tick * scale), self.y - 6, f"{tick:.6g}", "axis"))
-        self.add(svg.text(LEFT - 12, self.y - 6, f"time, {unit}", "muted name"))
+        self.add(svg.text(LEFT - 26, self.y - 6, f"time, {unit}", "muted name"))
 
-    def _lane(self, name: str, *numbers: str) -> float:
-        """One track's name and figures; gives the line on which its bar stands."""
+    def _lane(self, name: str, fill: str, *numbers: str) -> float:
+        """One track's name, colour and figures; gives the line on which its bar stands."""
         base = self.y + LANE - 3
-        self.add(svg.text(LEFT - 12, base - 8, name, "name"))
+        self.add(svg.text(LEFT - 26, base - 8, name, "name"))
+        if fill:
+            self.add(svg.element("rect", x=LEFT - 20, y=base - 18, width=11, height=11, rx=2, fill=fill))
         for at, number in enumerate(numbers):
-            self.add(svg.text(WIDTH - 96 + 72 * at, base - 8, number, "number"))
+            self.add(svg.text(WIDTH - 100 + 76 * at, base - 8, number, "number"))
         self.y += LANE + GAP
         return base
 
@@ -226,7 +229,7 @@ class Picture:
     def _pcpu(self, track: Track) -> None:
         view = self.view
         busy = sum(view.percent(spans) for spans in track.spans.values())
-        base = self._lane(track.name, f"busy {busy:.1f} %", f"idle {max(0.0, 100 - busy):.1f} %")
+        base = self._lane(track.name, "", f"busy {busy:.1f} %", f"idle {max(0.0, 100 - busy):.1f} %")
         layers = [(view.columns(track.spans[vm]), {"fill": self.fill[vm]},
                    f"{vm} on {track.name}: {view.percent(track.spans[vm]):.1f} %")
                   for vm in self.trace.vms if vm in track.spans]
@@ -236,7 +239,7 @@ class Picture:
         view = self.view
         percent = {what: view.percent(track.spans.get(what, [])) for what in
                    ("running", "polling", "waiting", "halted")}
-        base = self._lane(track.name, f"run {percent['running']:.1f} %",
+        base = self._lane(track.name, self.fill[track.vm], f"run {percent['running']:.1f} %",
                           f"wait {percent['waiting']:.1f} %")
         run, poll = view.columns(track.spans.get("running", [])), view.columns(track.spans.get("polling", []))
         halted = view.columns(track.spans.get("halted", []))
@@ -258,10 +261,9 @@ class Picture:
         columns = sorted({round(self.view.x(at)) for at in track.wakes
                           if self.view.start <= at <= self.view.end})
         if columns and len(columns) <= WAKES_MAX:
-            top = svg.short(base - BAR - 3)
+            foot = svg.short(base - BAR + 3)
             self.add(svg.element("path", svg.tooltip(f"{len(track.wakes)} wake-ups"), class_="mark",
-                                 d="".join(f"M{x} {svg.short(base - BAR + 1)}V{top}l-2 0 2 4 2-4z"
-                                           for x in columns)))
+                                 d="".join(f"M{x} {foot}l-3-6h6z" for x in columns)))
 
     def timeline(self) -> None:
         tracks = len(self.trace.pcpus) + len(self.trace.vcpus)
