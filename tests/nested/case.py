@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable
 
+from carousel_lib import tap
 from carousel_lib.common import BUILD, CAROUSEL_ELF
 from carousel_lib.run import Result
 from carousel_lib.words import Module, Vm
@@ -107,6 +108,7 @@ class Case:
     # what the screen must have had, byte for byte, or (patterns) must not.
     script: list[tuple[str, bytes]] = field(default_factory=list)
     console: str = ""
+    tool: list[str] = field(default_factory=list)  # more words for tools/carousel run; LOGS: log directory
     screen: list[bytes] = field(default_factory=list)
     not_screen: list[bytes] = field(default_factory=list)
 
@@ -116,20 +118,9 @@ class Case:
 
 
 def tap_problems(lines: list[str]) -> list[str]:
-    """What is wrong with a guest's TAP (the Test Anything Protocol)."""
-    plans = [int(match.group(1)) for match in (re.match(r"1\.\.(\d+)", line) for line in lines) if match]
-    points = [match for match in (re.match(r"(not )?ok\b(?: (\d+))?([^#]*)(#\s*(?:TODO|SKIP))?", line)
-                                  for line in lines) if match]
-    problems = [line for line in lines if line.startswith("Bail out!")]
-    problems += [match.group().strip() for match in points if match.group(1) and not match.group(4)]
-    if len(plans) != 1:
-        problems.append(f"{len(plans)} TAP plans in {len(lines)} lines instead of one")
-    elif plans[0] != len(points):
-        problems.append(f"the TAP plan has {plans[0]} tests, {len(points)} reported")
-    numbers = [int(match.group(2)) for match in points if match.group(2)]
-    if numbers and numbers != list(range(1, len(numbers) + 1)):
-        problems.append(f"the TAP numbers are {numbers}")
-    return problems
+    """What is wrong with a guest's TAP."""
+    read = tap.read(lines)
+    return [point.text for point in read.points if point.has_failed()] + read.problems()
 
 
 def guest_problems(guest: Guest, result: Result) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import re
 
 import fixtures
+import report_cases
 import typing_cases
 from boot_cases import NO_VMX, boot_cases
 from carousel_lib.common import PROJECT
@@ -339,4 +340,4 @@ def all_cases(_is_listing: bool = False) -> list[Case]:
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()
     cases += hot_paths()
     return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx() + \
-        consoles()
+        consoles() + report_cases.cases()

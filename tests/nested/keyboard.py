@@ -25,6 +25,7 @@ def command(case: Case, log_dir: str) -> list[str]:
              "--option", case.words]
     if case.console:
         words += ["--console", case.console]
+    words += [word.replace("LOGS", log_dir) for word in case.tool]
     for guest in case.guests:
         words += ["--vm", guest.name, "--kernel", guest.kernel_path(), "--mem", guest.mem,
                   f"--append={guest.append}"]

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from . import doctor, figures, gdb, grub_entry, image, probe, vmlinux
+from . import doctor, figures, gdb, grub_entry, image, outputs, probe, vmlinux
 from .common import (CAROUSEL_ELF, Failure, STATUS_OK, STATUS_SIGNAL, STATUS_USAGE, tail)
 from .keys import HELP
 from .logs import LogDir
@@ -187,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--progress", action="store_true", help="say so when the console is silent for "
                      "a while (always done at a terminal)")
     figures.add_run_options(run)
+    outputs.add_run_options(run)
     _add_words(run)
 
     for name, what in (("iso", "make an image for CDs and USB sticks: GRUB, by BIOS and by UEFI"),
@@ -271,6 +272,11 @@ def _tell_end(result: Result, host: str, log_dir: str) -> None:
 
 
 def command_run(arguments: argparse.Namespace) -> int:
+    with outputs.Outputs(arguments) as files:
+        return _run(arguments, files)
+
+
+def _run(arguments: argparse.Namespace, files: outputs.Outputs) -> int:
     vms = _check_vms(arguments)
     if arguments.status == "guest" and len(vms) != 1:
         raise Failure(f"--status guest is for one VM, and there are {len(vms)}",
@@ -313,7 +319,11 @@ def command_run(arguments: argparse.Namespace) -> int:
               file=sys.stderr, flush=True)
         result = run.execute(logs.image)
         _tell_end(result, host, logs.path)
-        result.status = figures.finish(arguments, logs.path, result.status)
+        files.report = outputs.make_report(result, vms, host, logs.path)
+        status = figures.finish(arguments, logs.path, result.status)
+        if status != result.status:
+            result.status, result.why = status, "the counters or the trace are missing"
+            files.report = outputs.make_report(result, vms, host, logs.path)
     if arguments.status != "guest":
         return result.status
     status = guest_status(result, vms[0].name)

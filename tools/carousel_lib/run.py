@@ -43,6 +43,7 @@ class Result:
     seconds: float
     first_guest_line: float | None = None
     verdicts: dict[str, Line] = field(default_factory=dict)
+    times: list[float] = field(default_factory=list)  # when each line came, seconds from the start
 
     def guest_lines(self, vm: str) -> list[str]:
         return [line.text for line in self.lines if line.kind == "guest" and line.vm == vm]
@@ -80,6 +81,7 @@ class Run:
                               [re.compile(text) for text in what.fail_on])
                          for vm, what in watch.items()}
         self.lines: list[Line] = []
+        self.times: list[float] = []
         self.verdicts: dict[str, Line] = {}
         self.decided: set[str] = set()
         self.end: Line | None = None
@@ -112,7 +114,7 @@ class Run:
             self._serve(event)
         status, why = (STATUS_SIGNAL, f"stopped by {stopped}") if stopped else self._judge()
         return Result(status, why, self.lines, time.monotonic() - self._began,
-                      self.first_guest_line, self.verdicts)
+                      self.first_guest_line, self.verdicts, self.times)
 
     def _loop(self, log) -> None:
         with selectors.SelectSelector() as selector:
@@ -217,6 +219,7 @@ class Run:
 
     def _take(self, line: Line) -> None:
         self.lines.append(line)
+        self.times.append(time.monotonic() - self._began)
         if self.replies and self.replies[0][0].search(line.text):
             self.machine.send(self.replies.pop(0)[1])
         if line.kind == "verdict":
