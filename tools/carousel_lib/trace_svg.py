@@ -174,6 +174,7 @@ class Picture:
         stats = info["stats"]
         is_all = view.end - view.start >= 0.999 * self.trace.end
         what = [f"{svg.duration(view.end)} in all" if is_all else
+                f"the first {svg.duration(view.end)} of {svg.duration(self.trace.end)}" if not view.start else
                 f"{svg.duration(view.start)} to {svg.duration(view.end)} of {svg.duration(self.trace.end)}",
                 f"{len(self.trace.pcpus)} pCPU{'s' * (len(self.trace.pcpus) != 1)}",
                 f"{len(self.trace.vcpus)} vCPU{'s' * (len(self.trace.vcpus) != 1)}",
@@ -229,7 +230,7 @@ class Picture:
     def _pcpu(self, track: Track) -> None:
         view = self.view
         busy = sum(view.percent(spans) for spans in track.spans.values())
-        base = self._lane(track.name, "", f"busy {busy:.1f} %", f"idle {max(0.0, 100 - busy):.1f} %")
+        base = self._lane(track.name, "", f"guests {busy:.1f} %")
         layers = [(view.columns(track.spans[vm]), {"fill": self.fill[vm]},
                    f"{vm} on {track.name}: {view.percent(track.spans[vm]):.1f} %")
                   for vm in self.trace.vms if vm in track.spans]
