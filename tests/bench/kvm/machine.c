@@ -24,8 +24,9 @@
 
 #define PTE_RW       0x003ull
 #define PDE_2M_RW    0x083ull
-#define IDENTITY_GIB 4u
+#define IDENTITY_GIB 4ull
 #define EFER_LME_LMA 0x500u
+#define LARGE_PAGE   (2u << 20)
 #define TSS_ADDRESS  0xfffbd000ul
 #define CPUID_MAX    128u
 
@@ -87,10 +88,23 @@ static void add_vcpu(struct machine *machine, unsigned index)
 	set_cpuid(machine, vcpu, index);
 }
 
+/* Aligned, and advised, so that both page tables can have large pages. */
+static void add_ram(struct machine *machine, size_t size)
+{
+	struct kvm_userspace_memory_region region = {.memory_size = size};
+
+	machine->ram_size = size;
+	machine->ram = aligned_alloc(LARGE_PAGE, size);
+	if (!machine->ram || madvise(machine->ram, size, MADV_HUGEPAGE) ||
+	    madvise(machine->ram, size, MADV_POPULATE_WRITE))
+		fail("the guest's memory");
+	region.userspace_addr = (uintptr_t)machine->ram;
+	call(machine->fd, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
+}
+
 void machine_create(struct machine *machine, size_t ram_size)
 {
 	const struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
-	struct kvm_userspace_memory_region region = {.memory_size = ram_size};
 
 	machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (machine->kvm < 0)
@@ -99,13 +113,7 @@ void machine_create(struct machine *machine, size_t ram_size)
 	call(machine->fd, KVM_SET_TSS_ADDR, (void *)TSS_ADDRESS, "KVM_SET_TSS_ADDR");
 	call(machine->fd, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP");
 	call(machine->fd, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2");
-	machine->ram_size = ram_size;
-	machine->ram = mmap(NULL, ram_size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (machine->ram == MAP_FAILED)
-		fail("the guest's memory");
-	region.userspace_addr = (uintptr_t)machine->ram;
-	call(machine->fd, KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
+	add_ram(machine, ram_size);
 	for (unsigned i = 0; i < machine->vcpu_count; i++)
 		add_vcpu(machine, i);
 }
@@ -116,7 +124,7 @@ static uint64_t load_elf(struct machine *machine, const uint8_t *file, size_t si
 	const Elf64_Phdr *segment;
 
 	errno = 0;
-	if (size < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	if (size < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_ident[EI_CLASS] != ELFCLASS64)
 		fail("the guest is no ELF64 file");
 	if (header->e_phoff > size || size - header->e_phoff < header->e_phnum * sizeof(*segment))
@@ -210,7 +218,7 @@ void machine_load(struct machine *machine, const char *path, const char *cmdline
 	errno = 0;
 	if (strlen(cmdline) >= PAGE)
 		fail("the guest's command line is too long");
-	strcpy((char *)machine->ram + CMDLINE, cmdline);
+	memcpy(machine->ram + CMDLINE, cmdline, strlen(cmdline) + 1);
 	set_long_mode(&machine->vcpus[0]);
 	call(machine->vcpus[0].fd, KVM_SET_REGS, &regs, "KVM_SET_REGS");
 }

@@ -11,12 +11,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RAM_SIZE      (16u << 20)
@@ -25,30 +27,26 @@
 
 static struct machine machine;
 static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+static sem_t ended;
+static int end_status;
 
-/* `_exit`: the other vCPUs' threads are in the kernel. A console that still sends would disturb the
- * next run. */
-static void __attribute__((noreturn)) end(int status)
+/* The guest has ended, or the runner gives up: main() wakes and ends the program. */
+static void __attribute__((noreturn)) finish(int status)
 {
-	ports_flush();
-	tcdrain(STDOUT_FILENO);
-	_exit(status);
-}
-
-static void stuck(int number)
-{
-	(void)number;
-	fprintf(stderr, "runner: the guest has not ended within %u s\n", LIMIT_SECONDS);
-	end(STATUS_STUCK);
+	end_status = status;
+	sem_post(&ended);
+	for (;;)
+		pause();
 }
 
 /* Rows of bytes in kvm_run: one unless the guest used INS or OUTS. */
 static void serve_io(struct kvm_run *run)
 {
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	bool has_ended = false;
 	uint32_t value;
 
-	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+	for (uint32_t i = 0; i < run->io.count && !has_ended; i++, data += run->io.size) {
 		if (run->io.direction == KVM_EXIT_IO_IN) {
 			value = ports_read(run->io.port);
 			memcpy(data, &value, run->io.size);
@@ -57,10 +55,11 @@ static void serve_io(struct kvm_run *run)
 		value = 0;
 		memcpy(&value, data, run->io.size);
 		pthread_mutex_lock(&ports_lock);
-		if (ports_write(run->io.port, value, &value))
-			end((int)(value & 0xff));
+		has_ended = ports_write(run->io.port, value, &value);
 		pthread_mutex_unlock(&ports_lock);
 	}
+	if (has_ended)
+		finish((int)(value & 0xff));
 }
 
 static void *run_vcpu(void *argument)
@@ -88,7 +87,7 @@ static void *run_vcpu(void *argument)
 			break;
 		default:
 			fprintf(stderr, "runner: KVM's exit reason %u\n", vcpu->run->exit_reason);
-			end(STATUS_STUCK);
+			finish(STATUS_STUCK);
 		}
 	}
 }
@@ -109,9 +108,25 @@ static void parse_cpus(const char *text)
 	} while (*end_of_number == ',');
 }
 
+/* How the guest has ended. */
+static int wait_for_end(void)
+{
+	struct timespec limit;
+
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += LIMIT_SECONDS;
+	while (sem_timedwait(&ended, &limit))
+		if (errno != EINTR) {
+			fprintf(stderr, "runner: not ended within %d s\n", LIMIT_SECONDS);
+			return STATUS_STUCK;
+		}
+	return end_status;
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t thread;
+	int status;
 
 	if (argc != 5) {
 		fprintf(stderr, "usage: runner NAME CPU[,CPU...] STUB.ELF COMMAND-LINE\n");
@@ -121,12 +136,17 @@ int main(int argc, char **argv)
 	parse_cpus(argv[2]);
 	machine_create(&machine, RAM_SIZE);
 	machine_load(&machine, argv[3], argv[4]);
-	signal(SIGALRM, stuck);
-	alarm(LIMIT_SECONDS);
-	for (unsigned i = 1; i < machine.vcpu_count; i++) {
+	sem_init(&ended, 0, 0);
+	for (unsigned i = 0; i < machine.vcpu_count; i++) {
 		errno = pthread_create(&thread, NULL, run_vcpu, &machine.vcpus[i]);
 		if (errno)
 			fail("a vCPU's thread");
 	}
-	run_vcpu(&machine.vcpus[0]);
+	status = wait_for_end();
+	pthread_mutex_lock(&ports_lock);
+	ports_flush();
+	/* A console that still sends would disturb the next run. */
+	tcdrain(STDOUT_FILENO);
+	/* The vCPUs' threads are in the kernel. */
+	_exit(status);
 }
