@@ -210,7 +210,7 @@ tsan: $(TSAN_TESTS)
 
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
-.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench bench-kvm help
+.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench bench-kvm bench-kvm-build help
 
 # Installs what is missing of Debian's packages, or prints the line that does and fails.
 deps:
@@ -286,7 +286,8 @@ lint-cppcheck:
 	@echo "cppcheck"
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 -I. \
 		-D__x86_64__ -D__STDC_HOSTED__=0 --suppressions-list=.cppcheck-suppressions \
-		--template='{file}:{line}: {severity} {id}: {message}' $(filter-out monitor/gdb,$(FOLDERS)) guest-stubs
+		--template='{file}:{line}: {severity} {id}: {message}' $(filter-out monitor/gdb,$(FOLDERS)) guest-stubs \
+		tests/bench/kvm
 
 # Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it).
 bench: $(BUILD)/carousel.elf stubs
@@ -308,7 +309,9 @@ $(RIG)/shell.bin: tests/bench/kvm/shell.S tests/bench/kvm/shell.ld
 	@mkdir -p $(@D)
 	$(CC) -nostdlib -static -no-pie -Wl,-T,tests/bench/kvm/shell.ld -Wl,--build-id=none -o $@ $<
 
-bench-kvm: demo stubs $(RIG)/runner $(RIG)/shell.bin
+bench-kvm-build: $(RIG)/runner $(RIG)/shell.bin
+
+bench-kvm: demo stubs bench-kvm-build
 	@tools/bench-kvm $(if $(filter 1,$(STORE)),--store)
 
 help:
