@@ -213,7 +213,9 @@ void carousel_main(const struct boot *boot)
 	}
 	dump_open(options);
 	if (options->trace_groups && !tracing_set(options->trace_groups, options->trace_records))
-		log_warn("no memory to trace: trace-records= smaller");
+		log_warn("no memory to trace: make trace-records= smaller");
+	if (options->trace_groups && !dump_has_sink())
+		log_warn("trace=: nobody will see it: name a port by dump=");
 	begin_others();
 	has_bad_input = build_vms(boot);
 	if (!vm_count())

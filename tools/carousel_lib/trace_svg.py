@@ -129,7 +129,8 @@ def stack(layers: list[tuple[list[float], dict, str]], base: float) -> list[str]
         if not any(shares):
             continue
         total = [min(1.0, one + other) for one, other in zip(total, shares)]
-        painted.append(svg.element("path", svg.tooltip(title), d=outline(total, base, BAR), **attributes))
+        own = [height if share > 0 else 0.0 for share, height in zip(shares, total)]
+        painted.append(svg.element("path", svg.tooltip(title), d=outline(own, base, BAR), **attributes))
     return painted[::-1]
 
 
@@ -267,16 +268,21 @@ class Picture:
                                  d="".join(f"M{x} {foot}l-3-6h6z" for x in columns)))
 
     def timeline(self) -> None:
-        tracks = len(self.trace.pcpus) + len(self.trace.vcpus)
-        self._axis(self.y + tracks * (LANE + GAP) + 16)
+        view = self.view
+        shown = [track for track in self.trace.vcpus if any(map(view.percent, track.spans.values()))]
+        self._axis(self.y + (len(self.trace.pcpus) + len(shown)) * (LANE + GAP) + 16)
         self.y += 4
         self._lanes(len(self.trace.pcpus))
         for track in self.trace.pcpus:
             self._pcpu(track)
         self.y += 12
-        self._lanes(len(self.trace.vcpus))
-        for track in self.trace.vcpus:
+        self._lanes(len(shown))
+        for track in shown:
             self._vcpu(track)
+        if len(shown) < len(self.trace.vcpus):
+            self.add(svg.text(LEFT, self.y + 12, "left out, because they had not started or had stopped: "
+                              f"{len(self.trace.vcpus) - len(shown)}", "muted"))
+            self.y += 16
         self.y += 24
 
     def finish(self, label: str) -> str:
