@@ -1,4 +1,4 @@
-/* The trace's rings and what goes into them. */
+/* The trace's rings and what goes into them. Pure but for whom it tells. */
 #include "monitor/tracing.h"
 
 #include "cpu/apic.h"
