@@ -1,4 +1,4 @@
-/* The ACPI tables of QEMU's machine types, as their firmware left them
+/* The ACPI tables of QEMU's and Bochs' machines, as their firmware left them
  * (tests/fixtures/collect-acpi): what is read from each, and that each table with a wrong byte is
  * refused alone and by name. */
 #include <stdarg.h>
@@ -38,14 +38,23 @@ static const void *map(void *ctx, uint64_t hpa, uint64_t len)
 
 static const struct acpi_memory memory = {.map = map};
 
+/* A table adjoins the one before it, now and then: its length tells where that ends. */
+static bool is_complete(const struct region *r)
+{
+	uint32_t length;
+
+	if (r->len % LINE_BYTES)
+		return true;
+	memcpy(&length, r->bytes + 4, sizeof(length));
+	return r->len == length;
+}
+
 static void add_bytes(uint64_t hpa, const char *hex)
 {
 	struct region *r = region_count ? &region[region_count - 1] : NULL;
 	uint64_t len = strspn(hex, "0123456789abcdef") / 2;
 
-	/* A table begins anew even where it adjoins: a whole line is followed by more of the same.
-	 */
-	if (!r || hpa != r->hpa + r->len || r->len % LINE_BYTES) {
+	if (!r || hpa != r->hpa + r->len || is_complete(r)) {
 		assert_true(region_count < REGIONS_MAX);
 		r = &region[region_count++];
 		*r = (struct region){.hpa = hpa};
@@ -103,8 +112,11 @@ static const struct machine {
 	{.name = "q35-8", .cpus = 8, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
 	{.name = "q35-255", .cpus = 255, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
 	{.name = "q35-numa", .cpus = 4, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
+	{.name = "q35-900g", .cpus = 2, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
 	{.name = "microvm-2", .revision = 2, .cpus = 2, .ioapics = 2, .reset = 0xfea00202},
 	{.name = "q35-ovmf-2", .cpus = 2, .ioapics = 1, .pm1a = 0x604, .reset = 0xcf9},
+	{.name = "bochs-1", .cpus = 1, .ioapics = 1, .pm1a = 0xb004},
+	{.name = "bochs-8", .cpus = 8, .ioapics = 1, .pm1a = 0xb004},
 };
 
 static void test_machines(void **state)
