@@ -23,8 +23,10 @@ static const struct boot *booted; /* (i) once the VMs are built */
 static bool is_tsc_stable(void)
 {
 	if (cpuid(0x80000000, 0).eax < 0x80000007 ||
-	    !(cpuid(0x80000007, 0).edx & CPUID_80000007_EDX_INVARIANT_TSC))
+	    !(cpuid(0x80000007, 0).edx & CPUID_80000007_EDX_INVARIANT_TSC)) {
+		log_info("TSC not invariant: guests are told not to trust it");
 		return false;
+	}
 	for (uint32_t i = 0; i < percpu_count(); i++)
 		if (percpu_get(i)->tsc_offset_to_bsp)
 			return false;

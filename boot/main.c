@@ -137,9 +137,10 @@ static void init_interrupts(void)
 	if (tsc_calibrate(&boot.tsc))
 		boot_end(2, "no clock");
 	apic_timer_calibrate(boot.tsc.hz);
-	log_info("TSC: %llu.%03llu MHz, %s", (unsigned long long)boot.tsc.hz / 1000000,
+	log_info("TSC: %llu.%03llu MHz, %s%s", (unsigned long long)boot.tsc.hz / 1000000,
 		 (unsigned long long)boot.tsc.hz / 1000 % 1000,
-		 apic_is_x2apic() ? "x2APIC" : "xAPIC");
+		 apic_is_x2apic() ? "x2APIC" : "xAPIC",
+		 apic_has_tsc_deadline() ? "" : ", no TSC deadline (its timer counts instead)");
 }
 
 void boot_main(uint32_t magic, uint32_t info)

@@ -37,6 +37,9 @@ void apic_broadcast_startup(uint8_t page);
 /* NMI to all other CPUs: the panic path. */
 void apic_broadcast_nmi(void);
 
+/* Does the timer compare with the TSC, or count? After apic_init. */
+bool apic_has_tsc_deadline(void);
+
 /* How the timer counts when the CPU has no TSC-deadline mode; before the first apic_timer_arm. */
 void apic_timer_calibrate(uint64_t tsc_hz);
 

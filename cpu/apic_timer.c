@@ -36,6 +36,11 @@ void apic_timer_init(void)
 	}
 }
 
+bool apic_has_tsc_deadline(void)
+{
+	return has_tsc_deadline;
+}
+
 void apic_timer_calibrate(uint64_t hz)
 {
 	uint64_t start, now, window = hz / CALIBRATION_HZ;

@@ -217,3 +217,31 @@ uint64_t vmx_fix_cr4(const struct vmx_caps *caps, uint64_t cr4)
 {
 	return (cr4 | caps->cr4_fixed0) & caps->cr4_fixed1;
 }
+
+static const char *describe_leaves(const struct vmx_caps *caps)
+{
+	return caps->ept_max_leaf == SIZE_1G ? "1G" : caps->ept_max_leaf == SIZE_2M ? "2M" : "4K";
+}
+
+void vmx_caps_describe(const struct vmx_caps *caps, char *buf, size_t size)
+{
+	const struct {
+		bool is_there;
+		const char *text, *instead;
+	} parts[] = {
+		{caps->has_ept_ad, " with A/D", ""},
+		{caps->secondary & SECONDARY_ENABLE_VPID, ", VPID",
+		 ", no VPID (TLB flushed at each switch)"},
+		{caps->has_preemption_timer, ", preemption timer",
+		 ", no preemption timer (LAPIC timer instead)"},
+		{caps->has_invept_single, "", ", no single-context INVEPT (all VMs flushed)"},
+		{caps->secondary & SECONDARY_PAUSE_LOOP_EXITING, "",
+		 ", no pause-loop exiting (who spins keeps its slice)"},
+		{caps->has_hlt_activity, "", ", no HLT activity state (hlt-exit=off does nothing)"},
+	};
+	size_t len = (size_t)fmt_snprintf(buf, size, "EPT leaves up to %s", describe_leaves(caps));
+
+	for (unsigned i = 0; i < ARRAY_SIZE(parts) && len < size; i++)
+		len += (size_t)fmt_snprintf(buf + len, size - len, "%s",
+					    parts[i].is_there ? parts[i].text : parts[i].instead);
+}

@@ -5,7 +5,8 @@
 
 #include "lib/types.h"
 
-#define VMX_ERROR_MAX 384
+#define VMX_ERROR_MAX       384
+#define VMX_DESCRIPTION_MAX 320
 
 struct vmx_caps {
 	uint32_t revision;                             /* VMCS revision identifier */
@@ -37,6 +38,9 @@ int __must_check vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t
 
 /* Puts the controls of has_apicv into the words, but those that change with the APIC's mode. */
 void vmx_caps_add_apicv(struct vmx_caps *caps);
+
+/* What is used, and of what is missing the next best, for the boot's log. */
+void vmx_caps_describe(const struct vmx_caps *caps, char *buf, size_t size);
 
 /* The guest's CR0/CR4 as the CPU will have it: fixed bits forced, but PE and PG free (unrestricted
  * guest). */

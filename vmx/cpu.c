@@ -120,17 +120,10 @@ static const char *describe_apic(bool has_vid_defect)
 static void log_machine(bool has_vid_defect)
 {
 	const struct vmx_machine *m = &vmx_machine;
+	char caps[VMX_DESCRIPTION_MAX];
 
-	log_info("VMX: EPT leaves up to %s%s, %s, %s, local APIC %s%s",
-		 m->caps.ept_max_leaf == SIZE_1G   ? "1G"
-		 : m->caps.ept_max_leaf == SIZE_2M ? "2M"
-						   : "4K",
-		 m->caps.has_ept_ad ? " with A/D" : "",
-		 m->caps.secondary & SECONDARY_ENABLE_VPID ? "VPID"
-							   : "no VPID (TLB flushed at each switch)",
-		 m->caps.has_preemption_timer ? "preemption timer"
-					      : "no preemption timer (LAPIC timer instead)",
-		 describe_apic(has_vid_defect),
+	vmx_caps_describe(&m->caps, caps, sizeof(caps));
+	log_info("VMX: %s, local APIC %s%s", caps, describe_apic(has_vid_defect),
 		 m->has_if0_defect ? ", no interrupt exits while IF=0 (bounded by the timer)" : "");
 }
 

@@ -247,6 +247,36 @@ static void test_penryn(void **state)
 	assert_false(was_read[EPT_VPID - BASIC]);
 }
 
+static void describe(const char *wanted)
+{
+	char text[VMX_DESCRIPTION_MAX];
+
+	assert_int_equal(read_caps(), 0);
+	vmx_caps_describe(&caps, text, sizeof(text));
+	assert_string_equal(text, wanted);
+	assert_in_range(strlen(text), 1, sizeof(text) - 2);
+}
+
+/* A CPU with less is served by the next best, and the description says by which. */
+static void test_description(void **state)
+{
+	describe("EPT leaves up to 1G with A/D, VPID, preemption timer");
+	msr[EPT_VPID - BASIC] &= ~(BIT_ULL(17) | BIT_ULL(21));
+	describe("EPT leaves up to 2M, VPID, preemption timer");
+	msr[EPT_VPID - BASIC] &= ~(BIT_ULL(16) | BIT_ULL(25));
+	describe("EPT leaves up to 4K, VPID, preemption timer, no single-context INVEPT (all VMs "
+		 "flushed)");
+	setup(state);
+	take(TRUE_PIN, PIN_PREEMPTION_TIMER);
+	take(SECONDARY, SECONDARY_ENABLE_VPID | SECONDARY_PAUSE_LOOP_EXITING);
+	msr[MISC - BASIC] &= ~BIT_ULL(6);
+	msr[EPT_VPID - BASIC] = BIT_ULL(6) | BIT_ULL(14) | BIT_ULL(20) | BIT_ULL(26);
+	describe("EPT leaves up to 4K, no VPID (TLB flushed at each switch), no preemption timer "
+		 "(LAPIC timer instead), no single-context INVEPT (all VMs flushed), no pause-loop "
+		 "exiting (who spins keeps its slice), no HLT activity state (hlt-exit=off does "
+		 "nothing)");
+}
+
 /* A message that does not fit is cut, and terminated. */
 static void test_long_message(void **state)
 {
@@ -356,6 +386,7 @@ int main(void)
 		TEST(test_no_unrestricted_guest),
 		TEST(test_no_secondary_controls),
 		TEST(test_penryn),
+		TEST(test_description),
 		TEST(test_long_message),
 		TEST(test_ept_capabilities),
 		TEST(test_no_invvpid_no_vpid),
