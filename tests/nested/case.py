@@ -109,6 +109,8 @@ class Case:
     script: list[tuple[str, bytes]] = field(default_factory=list)
     console: str = ""
     tool: list[str] = field(default_factory=list)  # more words for tools/carousel run; LOGS: log directory
+    # gdb's commands on the first guest, by COM2, and what it must say to each.
+    gdb: list[tuple[str, str]] = field(default_factory=list)
     screen: list[bytes] = field(default_factory=list)
     not_screen: list[bytes] = field(default_factory=list)
 

@@ -6,6 +6,7 @@ import os
 import re
 
 import fixtures
+import gdb_cases
 import report_cases
 import typing_cases
 from boot_cases import NO_VMX, boot_cases
@@ -342,6 +343,7 @@ def repeatability() -> list[Case]:
 def all_cases(_is_listing: bool = False) -> list[Case]:
     """The slow ones first, so that the last minute is not one case on one core."""
     cases = linux_cases() + linux_smp_cases() + scheduling() + polling() + tracing() + typing_cases.cases()
+    cases += gdb_cases.cases()
     for cpus in (1, 2, 4):
         cases += stubs(cpus) + smp(cpus) + restarts(cpus)
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()

@@ -34,6 +34,7 @@ from carousel_lib.run import Result, Run, Watch  # noqa: E402
 import keyboard  # noqa: E402
 from case import Case, instructions, problems  # noqa: E402
 from cases import all_cases  # noqa: E402
+from debugging import Gdb  # noqa: E402
 from guest_cases import guest_cases  # noqa: E402
 from scripted import ScriptedRun  # noqa: E402
 from screen import screen_problems  # noqa: E402
@@ -66,11 +67,12 @@ class Runner:
         for machine in machines:
             machine.stop()
 
-    def _boot(self, case: Case, log_dir: str, image_path: str) -> Result:
+    def _boot(self, case: Case, log_dir: str, image_path: str) -> tuple[Result, list[str]]:
+        """The result, and what is wrong besides."""
         options = Options(cpus=case.cpus, memory=case.memory, cpu_model=case.model, ips=case.ips,
                           is_uefi=case.is_uefi, is_disk=bool(case.medium),
                           is_pci_serial=case.is_pci_serial, has_monitor=bool(case.monitor),
-                          extra=case.host_options)
+                          extra=case.host_options, ports=["com2"] if case.gdb else [])
         machine = MACHINES[case.host](log_dir, options)
         watch = {guest.name: Watch(guest.expect, guest.fail_on, is_background="background" in guest.words)
                  for guest in case.guests}
@@ -84,13 +86,16 @@ class Runner:
             if todo:
                 machine.monitor(todo)
 
+        debugger = Gdb(case.guests[0].kernel_path(), case.gdb, log_dir) if case.gdb else None
+        machine.companions += [debugger] if debugger else []
         at_end = use_monitor if case.monitor else None
         with self._lock:
             if self._is_stopped:
                 raise Failure("stopped")
             self._machines.add(machine)
         try:
-            return self._run_of(case, machine, watch, at_end).execute(image_path)
+            result = self._run_of(case, machine, watch, at_end).execute(image_path)
+            return result, debugger.problems() if debugger else []
         finally:
             with self._lock:
                 self._machines.discard(machine)
@@ -127,8 +132,8 @@ class Runner:
             for number in range(2 if case.repeat else 1):
                 folder = os.path.join(log_dir, f"run{number + 1}") if case.repeat else log_dir
                 os.makedirs(folder, exist_ok=True)
-                result = self._boot(case, folder, image_path)
-                found += problems(case, result)
+                result, others = self._boot(case, folder, image_path)
+                found += problems(case, result) + others
                 spent += instructions(result)
                 with open(os.path.join(folder, "console.log"), "rb") as file:
                     logs.append(file.read())
