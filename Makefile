@@ -210,7 +210,7 @@ tsan: $(TSAN_TESTS)
 
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
-.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench bench-kvm bench-kvm-build help
+.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench debug bench-kvm bench-kvm-build help
 
 # Installs what is missing of Debian's packages, or prints the line that does and fails.
 deps:
@@ -314,6 +314,11 @@ bench-kvm-build: $(RIG)/runner $(RIG)/shell.bin
 bench-kvm: demo stubs bench-kvm-build
 	@tools/bench-kvm $(if $(filter 1,$(STORE)),--store)
 
+# Carousel itself under a debugger: ON=qemu, kvm or bochs; BREAK: the function where it stops.
+debug: stubs
+	@$(MAKE) --no-print-directory DEBUG=1 all
+	@tools/debug $(if $(ON),--on $(ON)) $(if $(BREAK),--break $(BREAK))
+
 help:
 	@echo "make              the hypervisor, its UEFI loader and the guest stubs, in $(BUILD)/"
 	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
@@ -326,6 +331,7 @@ help:
 	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"
 	@echo "make bench        figures of the exit paths against the stored ones (STORE=1: store them)"
 	@echo "make bench-kvm    the same of KVM, with Debian's Linux in the same emulator (STORE=1: store them)"
+	@echo "make debug        Carousel itself in gdb (ON=qemu, the default, or kvm) or in Bochs' debugger (ON=bochs)"
 	@echo "make check-layers who includes whom, against the plan"
 	@echo "make check-format the formatting, by clang-format"
 	@echo "make deps         the Debian packages that are needed"

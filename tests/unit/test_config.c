@@ -563,6 +563,35 @@ static void test_port_roles(void **state)
 	assert_non_null(strstr(config.error[0], "monitor= takes com1, com2, com3, com4 or"));
 }
 
+/* gdb=VM[,wait], at COM2 unless gdb-port= says otherwise, in either order. */
+static void test_gdb(void **state)
+{
+	const char *line = "vm=a,b kernel", *plain = "vm=a kernel";
+
+	(void)state;
+	parse_lines("gdb=a", &plain, 1);
+	assert_int_equal(config.error_count, 0);
+	assert_string_equal(config.options.gdb_vm, "a");
+	assert_false(config.options.is_gdb_wait);
+	assert_int_equal(config.options.port[HV_PORT_GDB], 0x2f8);
+	parse_lines("gdb-port=com4 gdb=a,wait", &plain, 1);
+	assert_int_equal(config.error_count, 0);
+	assert_string_equal(config.options.gdb_vm, "a");
+	assert_true(config.options.is_gdb_wait);
+	assert_int_equal(config.options.port[HV_PORT_GDB], 0x2e8);
+	parse_lines("gdb=a gdb-port=com3", &plain, 1);
+	assert_int_equal(config.options.port[HV_PORT_GDB], 0x3e8);
+	parse_lines("gdb=b", &plain, 1);
+	assert_int_equal(config.error_count, 1);
+	assert_string_equal(config.error[0], "carousel: gdb=b: no VM has that name");
+	parse_lines("gdb=,wait", &plain, 1);
+	assert_non_null(strstr(config.error[0], "no VM has that name"));
+	parse_lines("gdb=", &plain, 1);
+	assert_non_null(strstr(config.error[0], "gdb= takes the name of a VM"));
+	parse_lines("console=com2 gdb=a", &line, 1);
+	assert_non_null(strstr(config.error[0], "gdb-port= and console= name the same"));
+}
+
 static void test_hypervisor_errors(void **state)
 {
 	static const struct {
@@ -676,6 +705,7 @@ int main(void)
 		cmocka_unit_test(test_global_errors_are_bounded),
 		cmocka_unit_test(test_hypervisor_words),
 		cmocka_unit_test(test_port_roles),
+		cmocka_unit_test(test_gdb),
 		cmocka_unit_test(test_hypervisor_errors),
 		cmocka_unit_test(test_mutations),
 	};

@@ -35,9 +35,12 @@ class GdbPort:
             raise Failure(f"--gdb {text}: there is no VM {match[1]!r}", "name one of --vm")
         self._vm = chosen[0]
         self._is_waiting = not match[3]
+        free = [name for name in COM
+                if name != "com1" and name not in options.ports and name not in options.port_files]
+        if not free:
+            raise Failure("--gdb finds no serial port that is not taken", "leave out an option that takes one")
+        self._port = free[0]
         self._listener: socket.socket = listen(f"127.0.0.1:{match[2]}")
-        self._port = next(name for name in COM
-                          if name != "com1" and name not in options.ports and name not in options.port_files)
         options.ports.append(self._port)
         self._bridge: Bridge | None = None
 
