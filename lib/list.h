@@ -13,22 +13,31 @@ struct list {
 		&(name), &(name)                                                                   \
 	}
 
-static inline void list_init(struct list *l)
+/* `next` is written by single stores, for list_is_empty. */
+static inline void list_set_next(struct list *l, struct list *next)
 {
-	l->next = l->prev = l;
+	__atomic_store_n(&l->next, next, __ATOMIC_RELEASE);
 }
 
+static inline void list_init(struct list *l)
+{
+	l->prev = l;
+	list_set_next(l, l);
+}
+
+/* Of a list, or of an element: is it in none? An element may be looked at without its list's lock;
+ * who finds it in one sees what was written before it was put there. */
 static inline bool list_is_empty(const struct list *l)
 {
-	return l->next == l;
+	return __atomic_load_n(&l->next, __ATOMIC_ACQUIRE) == l;
 }
 
 static inline void list_insert_between(struct list *n, struct list *prev, struct list *next)
 {
 	n->prev = prev;
-	n->next = next;
-	prev->next = n;
 	next->prev = n;
+	list_set_next(n, next);
+	list_set_next(prev, n);
 }
 
 static inline void list_push_front(struct list *head, struct list *n)
@@ -45,7 +54,7 @@ static inline void list_push_back(struct list *head, struct list *n)
  */
 static inline void list_remove(struct list *n)
 {
-	n->prev->next = n->next;
+	list_set_next(n->prev, n->next);
 	n->next->prev = n->prev;
 	list_init(n);
 }

@@ -21,7 +21,13 @@ static bool is_throttled(const struct sched_entity *se)
 
 static bool is_on_its_way(const struct sched_entity *se)
 {
-	return se->state == SCHED_RUNNABLE && list_is_empty(&se->node) && !is_throttled(se);
+	return __atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_RUNNABLE &&
+	       list_is_empty(&se->node) && !is_throttled(se);
+}
+
+static bool is_at(const struct runq *rq, const struct sched_entity *se)
+{
+	return __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == rq->pcpu && !is_on_its_way(se);
 }
 
 /* The queue that it belongs to, locked. Not while it is on its way to one. */
@@ -31,7 +37,10 @@ static struct runq *lock_queue_of(struct runq *rqs, struct sched_entity *se)
 		struct runq *rq = &rqs[__atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE)];
 
 		spin_lock(&rq->lock);
-		if (__atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == rq->pcpu && !is_on_its_way(se))
+		/* Twice: between the two loads it may have come into another queue, whose lock is
+		 * not held; then its pCPU is another, or it is on its way back here, and stays so.
+		 */
+		if (is_at(rq, se) && is_at(rq, se))
 			return rq;
 		spin_unlock(&rq->lock);
 		cpu_relax();
