@@ -80,6 +80,12 @@ bool vcpu_arch_is_64bit(struct vcpu *vcpu); /* in 64-bit mode, and not in compat
 /* The four PDPTEs of PAE paging, as the CPU holds them. */
 void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4]);
 
+/* Calls `look` on the pCPU where the vCPU is loaded, with what is above readable there, and waits
+ * for it. It may come in the midst of an exit: interrupts are off, and it must not take locks.
+ * False, and no call, when it is loaded nowhere: it has not run, or goes from one pCPU to another
+ * just now. Any pCPU, interrupts on. */
+bool vcpu_arch_look(struct vcpu *vcpu, void (*look)(struct vcpu *vcpu, void *arg), void *arg);
+
 /* IA32_EFER's value takes effect, LMA follows CR0.PG. */
 void vcpu_arch_set_efer(struct vcpu *vcpu, uint64_t value);
 

@@ -147,6 +147,14 @@ int space_map_framebuffer(hpa_t base, uint64_t len)
 	return map_device(base, len, FLAGS_FB);
 }
 
+bool space_is_memory(hpa_t address)
+{
+	uint64_t size;
+	const uint64_t *entry = pt_lookup(&space, address.v, &size);
+
+	return entry && (*entry & PTE_P) && !(*entry & (PTE_PCD | PTE_PWT));
+}
+
 void *space_alloc_stack(unsigned pages)
 {
 	unsigned order = 0;

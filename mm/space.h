@@ -20,6 +20,9 @@ int __must_check space_map_device(hpa_t base, uint64_t len);
 /* The same for a framebuffer: writes may be combined, and reads are slow. */
 int __must_check space_map_framebuffer(hpa_t base, uint64_t len);
 
+/* Is the page at this address mapped, and ordinary memory? Then it can be read. */
+bool space_is_memory(hpa_t address);
+
 /* A stack of at least `pages` pages with an unmapped guard page below; the top (highest address),
  * or NULL. A power of two less one wastes nothing. Before the page's first user on another pCPU. */
 void *space_alloc_stack(unsigned pages);
