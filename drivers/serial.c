@@ -3,6 +3,7 @@
 
 #include "cpu/irq.h"
 #include "cpu/panic.h"
+#include "lib/string.h"
 
 #define TX_SIZE 32768u
 
@@ -14,6 +15,8 @@ static struct {
 	bool is_after_cr;
 	enum serial_mode mode;
 	uint32_t withheld; /* lines, since the mode was set */
+	char prompt[SERIAL_PROMPT_MAX];
+	size_t prompt_len;
 } state;
 
 static void put(char c)
@@ -34,7 +37,36 @@ static void put_text(const char *text, size_t len)
 		put(text[i]);
 		state.is_after_cr = text[i] == '\r';
 	}
+}
+
+static void put_bytes(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		put(text[i]);
+}
+
+static void hide_prompt(void)
+{
+	if (state.prompt_len)
+		put_bytes("\r\x1b[K", 4);
+}
+
+void serial_set_prompt(const char *text, size_t len)
+{
+	uint64_t flags = spin_lock_irq(&serial_console.lock);
+	size_t same = 0;
+
+	len = MIN(len, sizeof(state.prompt));
+	/* Typing adds to it, mostly. */
+	if (len >= state.prompt_len && !memcmp(state.prompt, text, state.prompt_len))
+		same = state.prompt_len;
+	else
+		hide_prompt();
+	memcpy(state.prompt, text, len);
+	state.prompt_len = len;
+	put_bytes(text + same, len - same);
 	host_uart_send_waiting(&serial_console);
+	spin_unlock_irq(&serial_console.lock, flags);
 }
 
 static void sink_write(struct log_sink *sink __unused, const char *text, size_t len)
@@ -43,14 +75,21 @@ static void sink_write(struct log_sink *sink __unused, const char *text, size_t 
 
 	if (panic_is_active()) {
 		/* Another pCPU may have been stopped with the lock held. */
+		hide_prompt();
+		state.prompt_len = 0;
 		put_text(text, len);
+		host_uart_send_waiting(&serial_console);
 		return;
 	}
 	flags = spin_lock_irq(&serial_console.lock);
-	if (state.mode == SERIAL_STREAM)
+	if (state.mode == SERIAL_STREAM) {
 		state.withheld++;
-	else
+	} else {
+		hide_prompt();
 		put_text(text, len);
+		put_bytes(state.prompt, state.prompt_len);
+	}
+	host_uart_send_waiting(&serial_console);
 	spin_unlock_irq(&serial_console.lock, flags);
 }
 

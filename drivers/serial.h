@@ -27,4 +27,10 @@ enum serial_mode {
 /* Gives how many lines were withheld since the last call. Interrupts any. */
 uint32_t serial_set_mode(enum serial_mode mode);
 
+/* A text that stays below all lines while it is not empty, without a newline, the cursor where it
+ * leaves it: each line takes its place (CR, CSI K) and is followed by it. With SERIAL_LINES only.
+ * Interrupts any. */
+#define SERIAL_PROMPT_MAX 128u
+void serial_set_prompt(const char *text, size_t len);
+
 #endif
