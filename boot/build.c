@@ -201,6 +201,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.is_rdrand_hidden = options->is_guest_rdrand_off,
 		.cpuid = config->cpuid,
 		.cpuid_len = config->cpuid_len,
+		.weight = config->weight,
 		.slice = ns_to_tsc(&boot->tsc, slice_us * 1000 * config->weight),
 		.cap = config->cap,
 		.has_virtio_console = config->has_virtio_console,

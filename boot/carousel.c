@@ -12,9 +12,11 @@
 #include "guest/vm.h"
 #include "lib/bitmap.h"
 #include "lib/log.h"
+#include "monitor/commands.h"
 #include "monitor/console.h"
 #include "monitor/dump.h"
 #include "monitor/gdb/session.h"
+#include "monitor/port.h"
 #include "monitor/summary.h"
 #include "monitor/tracing.h"
 #include "sched/sched.h"
@@ -220,7 +222,10 @@ void carousel_main(const struct boot *boot)
 	has_bad_input = build_vms(boot);
 	if (!vm_count())
 		leave(2, "no VM to run, see above");
+	command_trace_records = options->trace_records;
 	console_start();
+	if (ports_get(HV_PORT_MONITOR))
+		monitor_port_start(ports_get(HV_PORT_MONITOR));
 	ports_start();
 	sched_timer_arm(&reap_timer, rdtsc()); /* for those that have ended meanwhile */
 	sched_loop();

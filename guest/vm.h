@@ -32,7 +32,8 @@ struct vm_params {
 	bool is_kvm_realtime;   /* KVM_HINTS_REALTIME: each vCPU is alone on its pCPU */
 	const char *cpuid;      /* cpuid=, not terminated; NULL for none */
 	size_t cpuid_len;
-	uint64_t slice; /* TSC ticks */
+	uint64_t slice;  /* TSC ticks, times: */
+	uint32_t weight; /* both change at run time (monitor/) */
 	bool has_virtio_console, has_virtio_rng;
 	uint32_t disk_count;
 	struct virtio_blk_disk disk[VM_DISKS_MAX];

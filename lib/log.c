@@ -176,6 +176,11 @@ void log_set_level(enum log_level level)
 	__atomic_store_n(&the_log.level, (uint32_t)level, __ATOMIC_RELAXED);
 }
 
+enum log_level log_level(void)
+{
+	return (enum log_level)__atomic_load_n(&the_log.level, __ATOMIC_RELAXED);
+}
+
 void log_set_prefix(size_t (*prefix)(char *buf, size_t size))
 {
 	__atomic_store_n(&the_log.prefix, prefix, __ATOMIC_RELAXED);

@@ -49,6 +49,7 @@ bool log_limit_is_passed(struct log_limit *limit, uint32_t burst);
 
 void log_add_sink(struct log_sink *sink);
 void log_set_level(enum log_level level);
+enum log_level log_level(void);
 
 /* `prefix` writes at most `size` bytes and returns how many; NULL for none. */
 void log_set_prefix(size_t (*prefix)(char *buf, size_t size));

@@ -6,11 +6,14 @@
 #include "cpu/percpu.h"
 #include "guest/kvm.h"
 #include "guest/vcpu_arch.h"
+#include "lib/bitmap.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 
 #define LINE_MAX  OUT_LINE_MAX
 #define TOP_EXITS 6
+
+#define EXIT_REASONS_MAX 256u
 
 static void write_log(struct out *out __unused, const char *text, size_t len)
 {
@@ -30,32 +33,38 @@ static unsigned long ms(uint64_t ticks)
 	return tsc_to_ns(&vm_machine.tsc, ticks) / 1000000;
 }
 
+/* The reason whose exits came most often of those that are not in `seen`, with its count; 0: there
+ * are no more. Counts grow while they are read. */
+static uint64_t next_most(const struct vcpu *vcpu, uint64_t *seen, uint32_t *reason)
+{
+	uint64_t best = 0;
+
+	for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++) {
+		uint64_t count = vcpu_arch_exit_count(vcpu, i);
+
+		if (!bitmap_is_set(seen, i) && count > best) {
+			best = count;
+			*reason = i;
+		}
+	}
+	if (best)
+		bitmap_set(seen, *reason);
+	return best;
+}
+
 /* The exit reasons that came most often. */
 static void print_exits(struct out *out, const struct vcpu *vcpu)
 {
-	uint64_t printed_below = UINT64_MAX, total = 0;
+	uint64_t seen[BITMAP_WORDS(EXIT_REASONS_MAX)] = {0}, total = 0, count;
+	uint32_t reason = 0;
 	char line[LINE_MAX];
 	int len = 0;
 
 	for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++)
 		total += vcpu_arch_exit_count(vcpu, i);
-	for (unsigned n = 0; n < TOP_EXITS; n++) {
-		uint64_t best = 0;
-
-		for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++) {
-			uint64_t count = vcpu_arch_exit_count(vcpu, i);
-
-			if (count < printed_below && count > best)
-				best = count;
-		}
-		if (!best)
-			break;
-		for (uint32_t i = 0; i < vcpu_arch_exit_reasons(); i++)
-			if (vcpu_arch_exit_count(vcpu, i) == best && len < LINE_MAX - 64)
-				len += fmt_snprintf(line + len, sizeof(line) - (size_t)len,
-						    ", %s %lu", vcpu_arch_exit_name(i), best);
-		printed_below = best;
-	}
+	for (unsigned n = 0; n < TOP_EXITS && (count = next_most(vcpu, seen, &reason)); n++)
+		len += fmt_snprintf(line + len, sizeof(line) - (size_t)len, ", %s %lu",
+				    vcpu_arch_exit_name(reason), count);
 	out_printf(out, "             exits %lu%s\n", total, len ? line : "");
 	if (!vcpu->vm->params.is_kvm_off)
 		out_printf(out,
@@ -170,7 +179,7 @@ void summary_print_tail(struct out *out)
 				   percpu_get(id)->nmi_count);
 }
 
-void summary_print_table(void)
+static void print_table(void)
 {
 	struct out *out = &console;
 
@@ -190,7 +199,7 @@ uint32_t summary_print(void)
 	struct out *out = &console;
 	uint32_t failed = 0;
 
-	summary_print_table();
+	print_table();
 	out_printf(out, "TSC at the end: %lu ticks at %lu Hz\n", rdtsc(), vm_machine.tsc.hz);
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);

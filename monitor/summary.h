@@ -15,10 +15,7 @@ void summary_print_vcpu(struct out *out, const struct vcpu *vcpu);
 void summary_print_nics(struct out *out, const struct vm *vm);
 void summary_print_tail(struct out *out);
 
-/* All of it at once, on the console. */
-void summary_print_table(void);
-
-/* That table, at the end; the number of failed VMs. */
+/* All of that table, on the console, at the end; the number of failed VMs. */
 uint32_t summary_print(void);
 
 #endif

@@ -1,0 +1,48 @@
+/* What is done to the hypervisor itself. */
+#include "cpu/panic.h"
+#include "lib/log.h"
+#include "lib/trace.h"
+#include "monitor/commands.h"
+#include "monitor/tracing.h"
+
+uint32_t command_trace_records;
+
+enum command_result command_loglevel(struct session *s)
+{
+	static const char *const names[] = {[LOG_ERROR] = "error",
+					    [LOG_WARN] = "warn",
+					    [LOG_INFO] = "info",
+					    [LOG_DEBUG] = "debug"};
+	struct arg word = args_next(&s->args);
+
+	if (!word.len) {
+		out_printf(&s->out, "loglevel: %s\n", names[log_level()]);
+		return COMMAND_DONE;
+	}
+	for (uint32_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (arg_is(word, names[i])) {
+			log_set_level((enum log_level)i);
+			return COMMAND_DONE;
+		}
+	}
+	session_fail(s, "a level is error, warn, info or debug, not '%.*s'", ARG(word));
+	return COMMAND_DONE;
+}
+
+enum command_result command_trace(struct session *s)
+{
+	struct arg word = args_next(&s->args);
+	uint32_t groups = TRACE_GROUPS_ALL;
+
+	if (!arg_is(word, "on") && !trace_parse_groups(word.text, word.len, &groups))
+		session_fail(s, "trace on, off, or some of sched,poll,exit,inject,ipi; not '%.*s'",
+			     ARG(word));
+	else if (!tracing_set(groups, command_trace_records))
+		session_fail(s, "no memory to trace: trace-records= smaller");
+	return COMMAND_DONE;
+}
+
+enum command_result command_panic(struct session *s __unused)
+{
+	panic("asked for on the console");
+}
