@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from carousel_lib import tap
-from carousel_lib.common import BUILD, CAROUSEL_ELF
+from carousel_lib.common import BUILD, CAROUSEL_ELF, PROJECT
 from carousel_lib.run import Result
 from carousel_lib.words import Module, Vm
 
@@ -25,6 +25,16 @@ APIC_BY_CPU = r"VMX: .*local APIC by virtual-interrupt delivery"
 APIC_IN_SOFTWARE = r"VMX: .*local APIC in software \(vid=off\)"
 APIC_VID_DEFECT = r"VMX: .*local APIC in software \(virtual-interrupt delivery does not heed IF=0\)"
 APIC_NO_VID = r"VMX: .*local APIC in software \(the CPU cannot\)"
+
+
+BASELINE = os.path.join(PROJECT, "tests", "bench", "baseline.tsv")
+
+
+def baseline() -> dict[str, int]:
+    """The stored figures of the bench guest, in ticks."""
+    with open(BASELINE, encoding="utf-8") as file:
+        rows = [line.split("\t") for line in file]
+    return {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[1] == "ticks"}
 
 
 def stub_path(name: str) -> str:
@@ -107,6 +117,9 @@ class Case:
     # Somebody at a terminal, who waits for each pattern on the screen and then types; --console; and
     # what the screen must have had, byte for byte, or (patterns) must not.
     script: list[tuple[str, bytes]] = field(default_factory=list)
+    # Lines for --monitor-script, and patterns that must be in the log of its answers.
+    monitor_script: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
     console: str = ""
     tool: list[str] = field(default_factory=list)  # more words for tools/carousel run; LOGS: log directory
     # gdb's commands on the first guest, by COM2, and what it must say to each.

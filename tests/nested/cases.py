@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import fixtures
 import gdb_cases
+import monitor_cases
 import report_cases
 import typing_cases
 from boot_cases import NO_VMX, boot_cases
-from carousel_lib.common import PROJECT
-from case import (APIC_BY_CPU, APIC_IN_SOFTWARE, APIC_NO_VID, IPS_TIME, RELEASE_ELF, Case, Guest,
+
+from case import (APIC_BY_CPU, APIC_IN_SOFTWARE, APIC_NO_VID, IPS_TIME, RELEASE_ELF, Case, Guest, baseline,
                   hello, stub_path)
 from device_cases import net, virtio
 from linux_cases import linux_cases, linux_smp_cases
@@ -297,7 +297,6 @@ def smp(cpus: int) -> list[Case]:
 # Not those of timers and of HLT: whether the neighbour waits just then makes a difference to them.
 HOT_PATHS = ("cpuid", "cpuid_kvm_leaf", "vmcall_unknown", "rdmsr_poll_control", "wrmsr_poll_control",
              "port_read_21", "uart_write", "mmio_read", "self_ipi")
-BASELINE = os.path.join(PROJECT, "tests", "bench", "baseline.tsv")
 
 
 def hot_paths() -> list[Case]:
@@ -305,8 +304,7 @@ def hot_paths() -> list[Case]:
     def equal(result) -> list[str]:
         rows = [re.match(r"bench (\S+) (\d+) ticks", line) for line in result.guest_lines("many")]
         many = {row[1]: int(row[2]) for row in rows if row}
-        with open(BASELINE, encoding="utf-8") as file:
-            one = {row[0]: int(row[2]) for row in (line.split("\t") for line in file) if len(row) == 3}
+        one = baseline()
         return [f"{name}: {one[name]} ticks with 1 vCPU, {many.get(name)} with 16"
                 for name in HOT_PATHS if abs(many.get(name, 0) - one[name]) > 0.02 * one[name]]
 
@@ -347,6 +345,6 @@ def all_cases(_is_listing: bool = False) -> list[Case]:
     for cpus in (1, 2, 4):
         cases += stubs(cpus) + smp(cpus) + restarts(cpus)
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()
-    cases += hot_paths()
+    cases += hot_paths() + monitor_cases.cases()
     return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx() + \
         consoles() + report_cases.cases()

@@ -26,12 +26,18 @@ def command(case: Case, log_dir: str) -> list[str]:
     if case.console:
         words += ["--console", case.console]
     words += [word.replace("LOGS", log_dir) for word in case.tool]
+    if case.monitor_script:
+        with open(os.path.join(log_dir, "script"), "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in case.monitor_script)
+        words += ["--monitor-script", file.name]
     for guest in case.guests:
         words += ["--vm", guest.name, "--kernel", guest.kernel_path(), "--mem", guest.mem,
                   f"--append={guest.append}"]
         words += ["--initrd", guest.initrd] if guest.initrd else []
         for word in guest.words:
             words += ["--set", word]
+        for pattern in guest.expect:
+            words += ["--expect", pattern]
     return words
 
 
@@ -116,5 +122,10 @@ def play(case: Case, log_dir: str) -> tuple[Result, list[str]]:
     problems += [f"the screen lacks {text!r}" for text in case.screen if text not in keyboard.screen]
     problems += [f"the screen has /{pattern!r}/" for pattern in case.not_screen
                  if re.search(pattern, keyboard.screen, re.S)]
+    if case.answers:
+        with open(os.path.join(log_dir, "monitor.log"), encoding="utf-8") as file:
+            answers = file.read()
+        problems += [f"the monitor's answers lack /{pattern}/" for pattern in case.answers
+                     if not re.search(pattern, answers, re.M)]
     log = os.path.join(log_dir, "console.log")
     return result_of(log, process.returncode, time.monotonic() - began), problems

@@ -157,7 +157,7 @@ class Runner:
         with self._lock:
             self._running[case.name] = began
         try:
-            found, spent = (self._play(case, log_dir), 0) if case.script else \
+            found, spent = (self._play(case, log_dir), 0) if case.script or case.monitor_script else \
                 self._attempt(case, log_dir)
         except (Failure, OSError, AssertionError) as error:
             found, spent = [str(error) or type(error).__name__], 0

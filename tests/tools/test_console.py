@@ -50,6 +50,21 @@ class Lines(unittest.TestCase):
         self.assertEqual(command_verdict("a", False, "x\ny\x01"), b"\x01:verdict a failed x?y?\n")
 
 
+class PromptLines(unittest.TestCase):
+    """The monitor's prompt stands below all lines, and each takes its place."""
+
+    DATA = (b"a| one\r\n(carousel) vm\r\x1b[Ka| two\r\n(carousel) vm\r\x1b[K(carousel) vms\r\n"
+            b"(carousel) \r\x1b[Kroom: 12\r\n(carousel) x\r\x1b[Kverdict: a: ok: x\r\n")
+
+    def test_lines_begin_behind_it(self):
+        for step in (0, 1, 3):
+            text, _, lines = decode(self.DATA, step)
+            self.assertEqual([line[0] for line in lines], ["guest", "guest", "other", "room", "verdict"])
+            self.assertEqual(lines[1], ("guest", "a", "two"))
+            # It is shown as it comes, but for the answer to a question of ours.
+            self.assertEqual(text, self.DATA.replace(b"room: 12\r\n", b""))
+
+
 def decode(data, step=0):
     """What the decoder makes of the data in pieces of `step` bytes: text, raw bytes, lines."""
     decoder = Decoder()

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-from . import doctor, figures, gdb, grub_entry, image, outputs, probe, vmlinux
+from . import doctor, figures, gdb, grub_entry, image, monitor, outputs, probe, vmlinux
 from .common import (CAROUSEL_ELF, Failure, STATUS_OK, STATUS_SIGNAL, STATUS_USAGE, tail)
 from .keys import HELP
 from .logs import LogDir
@@ -181,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--host-option", action="append", default=[], metavar="TEXT",
                      help="one more argument of QEMU, or line of Bochs' configuration")
     gdb.add_options(run)
+    monitor.add_options(run)
     run.add_argument("--log-dir", metavar="DIR", help="where the raw logs go (default: a new one "
                      "in the system's temporary directory)")
     run.add_argument("--keep-image", action="store_true", help="leave the image beside the logs")
@@ -299,11 +300,12 @@ def _run(arguments: argparse.Namespace, files: outputs.Outputs) -> int:
                       extra=arguments.host_option)
     with LogDir(arguments.log_dir, arguments.keep_image) as logs:
         debugger = gdb.GdbPort(arguments.gdb, vms, options) if arguments.gdb else None
+        control = monitor.prepare(arguments, options)
         machine = MACHINES[host](logs.path, options)
-        machine.companions += [debugger] if debugger else []
+        machine.companions += [companion for companion in (debugger, control) if companion]
         _unpack_kernels(vms, logs.path)
         words = [f"end={machine.end_word}"] + words + \
-            (debugger.words() if debugger else [])
+            [word for companion in machine.companions for word in companion.words()]
         modules = _boot_modules(vms)
         image.build(logs.image, arguments.carousel, words, modules, options.is_uefi, options.is_disk)
         for vm in vms:
@@ -315,9 +317,13 @@ def _run(arguments: argparse.Namespace, files: outputs.Outputs) -> int:
         run = Run(machine, watch, arguments.timeout, terminal,
                   arguments.progress or (sys.stderr.isatty() and not arguments.console),
                   arguments.console)
+        if control:
+            control.attach(run)
         print(f"carousel: {host}, {options.cpus} CPU(s), {memory} MiB; Ctrl-A x quits, Ctrl-A h helps",
               file=sys.stderr, flush=True)
         result = run.execute(logs.image)
+        if control:
+            control.judge(result)
         _tell_end(result, host, logs.path)
         files.report = outputs.make_report(result, vms, host, logs.path)
         status = figures.finish(arguments, logs.path, result.status)

@@ -30,6 +30,9 @@ RAW = re.compile(r"raw: ([A-Za-z0-9_.-]+)")
 EXIT_VALUE = re.compile(r"port 0xf4: value (0x[0-9a-fA-F]+|\d+)")
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
 
+# The prompt of Carousel's monitor stands below all lines: each takes its place.
+ERASE = b"\r\x1b[K"
+
 CONTROL = b"\x01"
 ANSWER = b"room: "
 STX, DLE = b"\x02", b"\x10"
@@ -120,6 +123,11 @@ class Decoder:
     def _feed_lines(self, data: bytes, events: list[Event]) -> bytes:
         part, newline, rest = data.partition(b"\n")
         self._line += part + newline
+        erased = self._line.rfind(ERASE)
+        if erased >= 0:
+            erased += len(ERASE)
+            events.append(Event(text=self._line[self._shown:erased]))
+            self._line, self._shown = self._line[erased:], 0
         # The answer to `room` is ours alone.
         text = self._line.lstrip(STX)
         if text[:len(ANSWER)] != ANSWER[:len(text)]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .console import CONTROL
 
 HELP = ("Ctrl-A and then: 1-9, 0: the first VM to the tenth; n, p: the next VM, the one before; r: raw or in "
-        "lines; s: statistics; h: this; x: quit; a or Ctrl-A: a Ctrl-A")
+        "lines; s: statistics; m: the monitor's prompt; h: this; x: quit; a or Ctrl-A: a Ctrl-A")
 
 ROOM = 4096       # what Carousel has room for at first; it has 8192
 ROOM_LOW = 1024   # below that, ask
@@ -37,7 +37,7 @@ class KeyFilter:
             self.wants_help |= byte in b"hH?"
             if byte == CONTROL[0] or byte in b"aA":
                 out += CONTROL + b"a"
-            elif byte in b"0123456789npsNPS":
+            elif byte in b"0123456789npsmNPSM":
                 out += CONTROL + bytes([byte]).lower()
             elif byte in b"rR":
                 out += CONTROL + (b":lines\n" if self.is_raw else b":raw\n")
