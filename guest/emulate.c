@@ -29,7 +29,8 @@ static void load_context(struct emulate_context *c, struct vcpu *vcpu)
 	c->paging.rflags = c->rflags;
 	c->paging.cpl = vcpu_arch_cpl(vcpu);
 	c->paging.maxphyaddr = vcpu->cpuid.ext[8].eax & 0xff;
-	vcpu_arch_get_pdptes(vcpu, c->paging.pdpte);
+	if (!(c->paging.efer & EFER_LMA))
+		vcpu_arch_get_pdptes(vcpu, c->paging.pdpte);
 	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
 	if ((c->paging.efer & EFER_LMA) && (cs.access & RIGHTS_L))
 		c->mode = INSN_MODE_64;
@@ -359,13 +360,15 @@ bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count)
 	return true;
 }
 
-enum emulate_result emulate_instruction(struct vcpu *vcpu, struct emulation *e)
+enum emulate_result emulate_instruction(struct vcpu *vcpu, const struct emulate_known *known,
+					struct emulation *e)
 {
 	enum emulate_result result;
 	struct emulate_context c;
 	uint64_t rflags;
 
 	load_context(&c, vcpu);
+	c.known = known;
 	result = fetch(&c, e);
 	if (result != EMULATE_DONE)
 		return result;

@@ -20,8 +20,18 @@ struct emulation {
 	unsigned byte_count;
 };
 
-/* The instruction at the vCPU's CS:RIP. Owner pCPU, no lock held. */
-enum emulate_result emulate_instruction(struct vcpu *vcpu, struct emulation *emulation);
+/* A translation that the CPU has made for the instruction's data, with the rights that it has
+ * checked. */
+struct emulate_known {
+	uint64_t la; /* linear */
+	gpa_t gpa;
+	bool is_write;
+};
+
+/* The instruction at the vCPU's CS:RIP. What is `known`, or NULL, is not looked up in the guest's
+ * page tables again. Owner pCPU, no lock held. */
+enum emulate_result emulate_instruction(struct vcpu *vcpu, const struct emulate_known *known,
+					struct emulation *emulation);
 
 /* Do these bytes stand at CS:RIP, as the vCPU would fetch them? Gives it no fault. Owner pCPU. */
 bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count);

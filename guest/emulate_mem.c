@@ -67,12 +67,26 @@ static bool linearize(struct emulate_context *c, unsigned segment, uint64_t offs
 	return false;
 }
 
+/* What can be written can be read, too. */
+static bool is_known(const struct emulate_context *c, uint64_t la, enum pgwalk_access access)
+{
+	const struct emulate_known *known = c->known;
+
+	return known && (known->la ^ la) < PAGE_SIZE &&
+	       (access == PGWALK_READ || (access == PGWALK_WRITE && known->is_write));
+}
+
 bool emulate_translate(struct emulate_context *c, uint64_t la, enum pgwalk_access access,
 		       gpa_t *gpa)
 {
 	uint32_t error = 0;
-	int ret = pgwalk(&c->vcpu->vm->gmem, &c->paging, la, access, gpa, &error);
+	int ret;
 
+	if (is_known(c, la, access)) {
+		*gpa = GPA((c->known->gpa.v & ~(uint64_t)(PAGE_SIZE - 1)) | (la & (PAGE_SIZE - 1)));
+		return true;
+	}
+	ret = pgwalk(&c->vcpu->vm->gmem, &c->paging, la, access, gpa, &error);
 	if (!ret)
 		return true;
 	/* A table outside RAM: what the CPU reads there is all ones, with reserved bits set. */

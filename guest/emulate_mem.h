@@ -4,6 +4,7 @@
 #define GUEST_EMULATE_MEM_H
 
 #include "guest/decode.h"
+#include "guest/emulate.h"
 #include "guest/pgwalk.h"
 #include "guest/vcpu.h"
 
@@ -18,6 +19,7 @@
 /* One instruction under emulation, and what it finds. */
 struct emulate_context {
 	struct vcpu *vcpu;
+	const struct emulate_known *known; /* NULL: nothing */
 	struct pgwalk_state paging;
 	enum insn_mode mode;
 	bool is_default_32;

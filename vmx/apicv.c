@@ -167,5 +167,5 @@ enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v)
 				  "neither reads nor writes the local APIC at offset 0x%lx, but "
 				  "executes from it or delivers an event through it",
 				  qualification & APIC_ACCESS_OFFSET);
-	return vmx_emulate(v, "access to the local APIC");
+	return vmx_emulate(v, NULL, "access to the local APIC");
 }

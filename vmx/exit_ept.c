@@ -30,6 +30,7 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 	uint64_t qualification = vmread(EXIT_QUALIFICATION);
 	gpa_t gpa = GPA(vmread(GUEST_PHYSICAL_ADDRESS));
 	const struct gmem_chunk *chunk = gmem_find(&v->vcpu.vm->gmem, gpa);
+	struct emulate_known known = {.gpa = gpa, .is_write = qualification & EPT_VIOLATION_WRITE};
 
 	/* An IRET that faulted has unblocked NMIs ('Information for VM Exits Due to Vectored
 	 * Events'). */
@@ -55,5 +56,8 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 			"an event's delivery touched guest-physical 0x%lx, where there is no "
 			"RAM",
 			gpa.v);
-	return vmx_emulate(v, "access to device memory");
+	if (!(qualification & EPT_VIOLATION_LINEAR_VALID))
+		return vmx_emulate(v, NULL, "access to device memory");
+	known.la = vmread(GUEST_LINEAR_ADDRESS);
+	return vmx_emulate(v, &known, "access to device memory");
 }

@@ -7,13 +7,14 @@
 #define QUALIFICATION_IN     BIT(3)
 #define QUALIFICATION_STRING BIT(4)
 
-enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const char *what)
+enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const struct emulate_known *known,
+			      const char *what)
 {
 	struct emulation e;
 	char bytes[3 * INSN_MAX_LEN + 1] = "";
 	size_t len = 0;
 
-	switch (emulate_instruction(&v->vcpu, &e)) {
+	switch (emulate_instruction(&v->vcpu, known, &e)) {
 	case EMULATE_DONE:
 		vmx_advance_rip(vmread(GUEST_RIP), e.len);
 		return EXIT_RESUME;
@@ -37,7 +38,7 @@ enum exit_verdict vmx_handle_io(struct vmx_vcpu *v)
 
 	vcpu_last_exit(&v->vcpu)->info = port;
 	if (unlikely(qualification & QUALIFICATION_STRING))
-		return vmx_emulate(v, "string I/O");
+		return vmx_emulate(v, NULL, "string I/O");
 	if (!(qualification & QUALIFICATION_IN)) {
 		io_write(&v->vcpu, port, size, *rax & bus_unclaimed(size));
 		return EXIT_SKIP;

@@ -6,6 +6,7 @@
 
 #include <asm/vmx.h>
 
+#include "guest/emulate.h"
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 #include "mm/pt.h"
@@ -193,8 +194,10 @@ enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...) __printf_
 enum exit_verdict vmx_handle_cr_access(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_xsetbv(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_io(struct vmx_vcpu *v);
-/* Executes the instruction at RIP in software; `what` names the occasion in the report. */
-enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const char *what);
+/* Executes the instruction at RIP in software; `known`: see guest/emulate.h; `what` names the
+ * occasion in the report. */
+enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const struct emulate_known *known,
+			      const char *what);
 enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_apic_write(struct vmx_vcpu *v);

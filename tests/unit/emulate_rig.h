@@ -37,6 +37,7 @@ static struct {
 	uint64_t port; /* what reads of its ports give: then the next number */
 	struct device_access log[LOG_SIZE];
 	unsigned count;
+	const struct emulate_known *known;
 	struct emulation e;
 } rig;
 
@@ -162,7 +163,7 @@ static inline enum emulate_result step(void)
 {
 	rig.count = 0;
 	rig.fake->exceptions = 0;
-	return emulate_instruction(rig.vcpu, &rig.e);
+	return emulate_instruction(rig.vcpu, rig.known, &rig.e);
 }
 
 static inline enum emulate_result execute_at(uint64_t rip, const char *bytes, size_t len)

@@ -97,6 +97,35 @@ static void test_second_page(void **state)
 	assert_done("\x8b\x06");
 }
 
+/* What the CPU has translated for the exit is taken as it is, for that page and with the rights
+ * that it has checked: the tables, which say something else here, are walked for all the rest. */
+static void test_known_translation(void **state)
+{
+	struct emulate_known known = {.la = DEV_LA + 0x3010, .gpa = GPA(DEV + 0x1010)};
+
+	(void)state;
+	rig.known = &known;
+	*gpr(GPR_RSI) = DEV_LA + 0x3ff8;
+	assert_done("\x8b\x06"); /* mov eax, [rsi] */
+	assert_device_read(0, 0x1ff8, 4);
+	assert_page_fault("\x89\x06", W, DEV_LA + 0x3ff8); /* mov [rsi], eax */
+	*gpr(GPR_RSI) = DEV_LA + 0x3ffe;
+	assert_page_fault("\x8b\x06", 0, DEV_LA + 0x4000);
+	known.is_write = true;
+	*gpr(GPR_RSI) = DEV_LA + 0x3020;
+	*gpr(GPR_RAX) = 0x1234;
+	assert_done("\x89\x06");
+	assert_device_write(0, 0x1020, 4, 0x1234);
+	assert_done("\x8b\x06");
+	*gpr(GPR_RSI) = DEV_LA + 0x2000;
+	assert_page_fault("\x8b\x06", 0, DEV_LA + 0x2000);
+	/* Code is always looked up. */
+	known = (struct emulate_known){.la = CODE, .gpa = GPA(DEV), .is_write = true};
+	*gpr(GPR_RSI) = DEV_LA;
+	assert_done("\x8b\x06");
+	assert_device_read(0, 0, 4);
+}
+
 static void test_read_only_page(void **state)
 {
 	(void)state;
@@ -488,6 +517,7 @@ int main(void)
 		TEST(test_paging_finds_the_device),
 		TEST(test_not_present),
 		TEST(test_second_page),
+		TEST(test_known_translation),
 		TEST(test_read_only_page),
 		TEST(test_modify_read_only_page),
 		TEST(test_supervisor_page),
