@@ -56,13 +56,13 @@ void trace_ring_init(struct trace_ring *ring, struct trace_record *records, uint
 void trace_ring_write(struct trace_ring *ring, const struct trace_record *record)
 {
 	struct trace_record *records = __atomic_load_n(&ring->records, __ATOMIC_ACQUIRE);
-	uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED), word[2];
+	uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
+	const uint64_t *word = (const void *)record;
 	uint64_t *slot;
 
 	if (!records)
 		return;
-	memcpy(word, record, sizeof(word));
-	slot = (uint64_t *)(void *)&records[head & ring->mask];
+	slot = (void *)&records[head & ring->mask];
 	/* Who sees one of these stores also sees the `head` before them: see trace_reader_read. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&slot[0], word[0], __ATOMIC_RELAXED);
@@ -107,10 +107,10 @@ size_t trace_reader_read(struct trace_reader *reader, struct trace_record *out, 
 		for (uint64_t i = 0; i < count; i++) {
 			const uint64_t *slot =
 				(const void *)&records[(reader->next + i) & ring->mask];
-			uint64_t word[2] = {__atomic_load_n(&slot[0], __ATOMIC_RELAXED),
-					    __atomic_load_n(&slot[1], __ATOMIC_RELAXED)};
+			uint64_t *word = (void *)&out[i];
 
-			memcpy(&out[i], word, sizeof(word));
+			word[0] = __atomic_load_n(&slot[0], __ATOMIC_RELAXED);
+			word[1] = __atomic_load_n(&slot[1], __ATOMIC_RELAXED);
 		}
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		lost = skip_lost(reader);

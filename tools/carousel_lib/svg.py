@@ -8,8 +8,8 @@ import math
 from xml.sax.saxutils import escape
 
 # Okabe, Ito: 'Color Universal Design', without the black; and whether text on it is white.
-PALETTE = [("#0072b2", True), ("#e69f00", False), ("#009e73", True), ("#cc79a7", False), ("#56b4e9", False),
-           ("#d55e00", True), ("#f0e442", False)]
+PALETTE = [("#0072b2", True), ("#e69f00", False), ("#009e73", False), ("#cc79a7", False), ("#56b4e9", False),
+           ("#d55e00", False), ("#f0e442", False)]
 
 STYLE = """\
 text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"DejaVu Sans",sans-serif;\
