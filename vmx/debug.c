@@ -6,9 +6,9 @@
  *
  * A step is RFLAGS.TF, which every CPU has. What the guest could see of it is put right: no event
  * is injected before the step is over, PUSHF's copy of the flags is mended, and blocking by STI and
- * MOV SS is ended first, as VM entry refuses TF together with it ('Checks on Guest Non-Register
- * State'). What remains: an instruction that faults, or INT n, saves flags with TF set, and the
- * step ends when its handler has returned. */
+ * MOV SS, or a halt in the guest, is ended first, as VM entry refuses TF together with them
+ * ('Checks on Guest Non-Register State'). What remains: an instruction that faults, or INT n, saves
+ * flags with TF set, and the step ends when its handler has returned. */
 #include "cpu/insn.h"
 #include "guest/debug.h"
 #include "lib/string.h"
@@ -174,6 +174,8 @@ static void begin_step(struct vmx_vcpu *v)
 	v->debug.was_tf = rflags & RFLAGS_TF;
 	vmwrite(GUEST_RFLAGS, rflags | RFLAGS_TF);
 	vmx_end_shadow(blocking);
+	/* hlt-exit=off: the step leads out of the halt. */
+	vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
 	if (vmx_machine.has_vid)
 		vmwrite(GUEST_INTERRUPT_STATUS, vmread(GUEST_INTERRUPT_STATUS) & INTERRUPT_SVI);
 	set_stepping(v, true);
