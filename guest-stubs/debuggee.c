@@ -2,6 +2,7 @@
  * proves that a debugger leaves no trace: no TF in flags that are pushed, its own INT3 and debug
  * registers as on a CPU that nobody looks into. Words: wait (until the debugger writes `released`).
  */
+#include "guest-stubs/common/apic.h"
 #include "guest-stubs/common/cmdline.h"
 #include "guest-stubs/common/insn.h"
 #include "guest-stubs/common/smp.h"
@@ -9,14 +10,15 @@
 #include "guest-stubs/common/timer.h"
 #include "guest-stubs/common/trap.h"
 
-#define VECTOR_BP 3
-#define RFLAGS_TF BIT(8)
-#define RFLAGS_RF BIT_ULL(16)
-#define PATTERN   0x123456789abcull
-#define DR7_L0    1ull
+#define VECTOR_BP  3
+#define VECTOR_IPI 0x50
+#define RFLAGS_TF  BIT(8)
+#define RFLAGS_RF  BIT_ULL(16)
+#define PATTERN    0x123456789abcull
+#define DR7_L0     1ull
 
 static volatile uint64_t watched, released, rounds, total;
-static volatile uint64_t int3s, int3_rip, hits;
+static volatile uint64_t int3s, int3_rip, hits, ipis, ipi_flags;
 static volatile bool is_over;
 
 static __attribute__((noipa)) uint64_t add(uint64_t a, uint64_t b)
@@ -47,11 +49,27 @@ __asm__("push_flags:\n"
 	"	mov %rsi, %rax\n"
 	"	ret\n");
 
+/* A window for the interrupt that waits, for steps. */
+void open_window(void);
+__asm__("open_window:\n"
+	"	sti\n"
+	"	nop\n"
+	"	nop\n"
+	"	cli\n"
+	"	ret\n");
+
 /* Where the stub has a breakpoint of its own. */
 void own_breakpoint(void);
 __asm__("own_breakpoint:\n"
 	"	nop\n"
 	"	ret\n");
+
+static void note_ipi(struct trap_frame *frame)
+{
+	ipis++;
+	ipi_flags = frame->rflags;
+	apic_eoi();
+}
 
 static void note_int3(struct trap_frame *frame)
 {
@@ -63,6 +81,15 @@ static void note_hit(struct trap_frame *frame)
 {
 	hits++;
 	frame->rflags |= RFLAGS_RF;
+}
+
+static void check_window(void)
+{
+	trap_set(VECTOR_IPI, note_ipi);
+	apic_self_ipi(VECTOR_IPI);
+	open_window();
+	is(ipis, 1, "an interrupt comes through the window");
+	is(ipi_flags & RFLAGS_TF, 0, "and saves no TF");
 }
 
 static void check_int3(void)
@@ -101,7 +128,7 @@ void stub_main(void)
 {
 	uint64_t flags;
 
-	plan(9);
+	plan(11);
 	released = !cmdline_is("wait", "");
 	timer_init();
 	trap_set(VECTOR_BP, note_int3);
@@ -115,6 +142,7 @@ void stub_main(void)
 	watched = 42;
 	flags = push_flags();
 	is(flags & RFLAGS_TF, 0, "PUSHF shows no TF");
+	check_window();
 	check_int3();
 	use_debug_registers();
 	while (!released)

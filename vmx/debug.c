@@ -176,6 +176,8 @@ static void begin_step(struct vmx_vcpu *v)
 	vmx_end_shadow(blocking);
 	/* hlt-exit=off: the step leads out of the halt. */
 	vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
+	/* Windows would exit for ever: what waits for them is not injected now. */
+	vmx_set_primary(v, PRIMARY_INTERRUPT_WINDOW_EXITING | PRIMARY_NMI_WINDOW_EXITING, false);
 	if (vmx_machine.has_vid)
 		vmwrite(GUEST_INTERRUPT_STATUS, vmread(GUEST_INTERRUPT_STATUS) & INTERRUPT_SVI);
 	set_stepping(v, true);

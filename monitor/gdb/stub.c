@@ -61,6 +61,19 @@ static void put_stop(struct gdb_stub *stub)
 	put_reason(&stub->reply, &stub->stop.reason);
 }
 
+/* Is this no more than one of the steps through a range? */
+static bool is_in_range(const struct gdb_stub *stub, const struct gdb_stop *stop)
+{
+	const struct gdb_target *target = stub->target;
+	uint64_t pc;
+
+	if (!stub->range_thread || stop->thread != stub->range_thread ||
+	    stop->reason.kind != DEBUG_STOP_STEP)
+		return false;
+	pc = target->registers(target->context, stop->thread)->rip;
+	return pc >= stub->range_start && pc < stub->range_end;
+}
+
 static void answer_stop(struct gdb_stub *stub)
 {
 	stub->is_running = false;
@@ -75,6 +88,11 @@ void gdb_stopped(struct gdb_stub *stub, const struct gdb_stop *stop)
 {
 	if (stub->is_ended)
 		return;
+	if (is_in_range(stub, stop)) {
+		stub->target->resume(stub->target->context, stub->action);
+		return;
+	}
+	stub->range_thread = 0;
 	stub->stop = *stop;
 	stub->read_thread = stop->thread;
 	answer_stop(stub);
@@ -104,6 +122,7 @@ static void tell_stop(struct gdb_stub *stub)
 
 static void resume(struct gdb_stub *stub, const enum gdb_action *action)
 {
+	memcpy(stub->action, action, sizeof(stub->action));
 	stub->is_silent = true;
 	stub->is_running = true;
 	stub->is_reply_owed = true;
@@ -128,8 +147,15 @@ static void resume_plainly(struct gdb_stub *stub, struct gdb_cursor *c, enum gdb
 	resume(stub, action);
 }
 
-static enum gdb_action take_action(struct gdb_cursor *c)
+static enum gdb_action take_action(struct gdb_stub *stub, struct gdb_cursor *c, bool *is_range)
 {
+	*is_range = gdb_take(c, "r");
+	if (*is_range) {
+		stub->range_start = gdb_number(c);
+		gdb_expect(c, ",");
+		stub->range_end = gdb_number(c);
+		return GDB_STEP;
+	}
 	/* Signals mean nothing to a CPU. */
 	if (gdb_take(c, "C")) {
 		(void)gdb_number(c);
@@ -151,12 +177,13 @@ static void resume_by_list(struct gdb_stub *stub, struct gdb_cursor *c)
 {
 	enum gdb_action action[MAX_VM_VCPUS] = {GDB_STAY};
 
-	while (!gdb_is_at_end(c) && !c->is_bad) {
+	do {
 		enum gdb_action what;
 		int32_t thread = -1;
+		bool is_range;
 
 		gdb_expect(c, ";");
-		what = take_action(c);
+		what = take_action(stub, c, &is_range);
 		if (gdb_take(c, ":"))
 			thread = gdb_thread(c);
 		if (thread > 0 && !is_thread(stub, thread))
@@ -164,11 +191,15 @@ static void resume_by_list(struct gdb_stub *stub, struct gdb_cursor *c)
 		for (uint32_t i = 0; i < stub->target->threads; i++)
 			if (action[i] == GDB_STAY && (thread < 1 || (uint32_t)thread == i + 1))
 				action[i] = what;
-	}
-	if (c->is_bad)
-		gdb_put(&stub->reply, GDB_MALFORMED);
-	else
+		if (is_range && thread > 0)
+			stub->range_thread = (uint32_t)thread;
+	} while (!gdb_is_at_end(c) && !c->is_bad);
+	if (!c->is_bad) {
 		resume(stub, action);
+		return;
+	}
+	stub->range_thread = 0;
+	gdb_put(&stub->reply, GDB_MALFORMED);
 }
 
 /* --- packets ------------------------------------------------------------------------------------
@@ -211,7 +242,7 @@ static void leave(struct gdb_stub *stub, void (*how)(void *context))
 static void serve_v(struct gdb_stub *stub, struct gdb_cursor *c)
 {
 	if (gdb_take(c, "Cont?")) {
-		gdb_put(&stub->reply, "vCont;c;C;s;S");
+		gdb_put(&stub->reply, "vCont;c;C;s;S;r");
 	} else if (gdb_take(c, "Cont")) {
 		resume_by_list(stub, c);
 	} else if (gdb_take(c, "Kill;")) {
@@ -326,6 +357,7 @@ void gdb_feed(struct gdb_stub *stub, uint8_t byte)
 	case GDB_PACKET:
 		/* The first packet of a gdb that has just come, and expects an answer to it. */
 		if (!strncmp(stub->in.data, "qSupported", 10)) {
+			stub->range_thread = 0;
 			stub->is_without_acks = false;
 			stub->is_reply_owed = false;
 		}
@@ -340,6 +372,7 @@ void gdb_feed(struct gdb_stub *stub, uint8_t byte)
 			stub->target->send(stub->target->context, stub->frame, stub->frame_len);
 		break;
 	case GDB_INTERRUPT:
+		stub->range_thread = 0;
 		if (stub->is_running && !stub->is_ended)
 			stub->target->interrupt(stub->target->context);
 		break;

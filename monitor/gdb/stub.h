@@ -54,10 +54,14 @@ struct gdb_stub {
 	bool is_reply_owed; /* gdb waits for the next stop */
 	bool is_silent;     /* what is being served has no reply now */
 	bool is_without_acks;
-	uint8_t exit_status;   /* once is_ended */
-	uint32_t read_thread;  /* of g, m, ...: never 0 */
-	int32_t resume_thread; /* of s and c: -1 all, 0 the read thread */
-	struct gdb_stop stop;  /* the last */
+	uint8_t exit_status;                  /* once is_ended */
+	uint32_t read_thread;                 /* of g, m, ...: never 0 */
+	int32_t resume_thread;                /* of s and c: -1 all, 0 the read thread */
+	struct gdb_stop stop;                 /* the last */
+	enum gdb_action action[MAX_VM_VCPUS]; /* how they went on the last time */
+	/* A range that one thread steps through without a word to gdb; 0: none does. */
+	uint32_t range_thread;
+	uint64_t range_start, range_end;
 	struct gdb_receiver in;
 	struct gdb_text reply;
 	char frame[GDB_FRAME_MAX]; /* the last that was sent, for when gdb asks again */

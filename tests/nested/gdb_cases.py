@@ -19,6 +19,8 @@ SESSION = [
     ("p/x $mxcsr", r"\$2 = 0x1f80"),
     ("p $xmm0.v2_int64[0] + $st0", r"\$3 = 0"),
     ("delete", ""),
+    ("step", r"for \(uint64_t i"),
+    ("next", r"total = add\("),
     # Watchpoints.
     ("watch watched", r"Hardware watchpoint 2: watched"),
     ("continue", r"Old value = 0.*New value = 1\n"),
@@ -32,19 +34,25 @@ SESSION = [
     ("stepi 5", ""),
     ("x/i $pc", r"pop +%rbx"),
     ("p $rax != 0", r"\$5 = 1"),
+    # No interrupt comes between steps; it comes afterwards.
+    ("tbreak *open_window", ""),
+    ("continue", r"Temporary breakpoint 4,.* open_window \(\)"),
+    ("stepi 3", ""),
+    ("x/i $pc", r"=> 0x\w+ <open_window\+3>:\s+cli"),
+    ("p ipis", r"\$6 = 0"),
     # A point in a register, while the guest uses its own registers.
-    ("hbreak use_debug_registers", r"Hardware assisted breakpoint 4"),
-    ("continue", r"Thread 1 hit Breakpoint 4, use_debug_registers \(\)"),
+    ("hbreak use_debug_registers", r"Hardware assisted breakpoint 5"),
+    ("continue", r"Thread 1 hit Breakpoint 5, use_debug_registers \(\)"),
     # Five are too many.
     ("watch released", ""), ("watch rounds", ""), ("watch total", ""), ("rwatch int3s", ""),
     ("continue", r"You may have requested too many hardware breakpoints/watchpoints"),
-    ("delete 5 6 7 8", ""),
+    ("delete 6 7 8 9", ""),
     # Ctrl-C, and the other vCPU.
     (INTERRUPT, ""),
     ("continue", r"Thread \d received signal SIGINT"),
     ("thread 2", r"\[Switching to thread 2 \(Thread 2\)\]"),
     ("info threads", r"1 +Thread 1 \(vCPU 0: active.*stub_main.*\* 2 +Thread 2 \(vCPU 1: active.*go_round"),
-    ("p rounds > 0", r"\$6 = 1"),
+    ("p rounds > 0", r"\$7 = 1"),
     ("stepi", r"(while|rounds|pause)"),
     ("delete", ""),
     ("detach", r"detached"),

@@ -30,6 +30,7 @@ static const char *const real[] = {
 	"vCont?",
 	"vCont;c",
 	"vCont;s:1;c",
+	"vCont;r100,200:2;c",
 	"s",
 	"c100",
 	"Z0,1000,1",

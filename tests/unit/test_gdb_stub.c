@@ -207,7 +207,7 @@ static void test_threads(void **state)
 static void test_continue(void **state)
 {
 	(void)state;
-	assert_exchange("vCont?", "+$vCont;c;C;s;S#62");
+	assert_reply("vCont?", "vCont;c;C;s;S;r");
 	assert_exchange("vCont;c", "+");
 	assert_string_equal(rig.log, "ccc ");
 	/* All-stop: while they run nothing can be looked at. */
@@ -228,6 +228,7 @@ static void test_continue(void **state)
 	assert_reply("vCont;s:9", "E01");
 	assert_reply("vCont;x", "E01");
 	assert_reply("vContx", "E01");
+	assert_reply("vCont", "E01");
 	assert_string_equal(rig.log, "");
 	/* Without vCont. */
 	assert_exchange("s", "+");
@@ -243,6 +244,43 @@ static void test_continue(void **state)
 	assert_string_equal(rig.log, "c.. ");
 	rig_stop();
 	assert_reply("cx", "E01");
+}
+
+/* 'rSTART,END: step once, and then keep stepping as long as the thread stops at addresses between
+ * START (inclusive) and END (exclusive)'. */
+static void test_range(void **state)
+{
+	const struct gdb_stop breakpoint = {.signal = GDB_SIGNAL_TRAP,
+					    .thread = 2,
+					    .reason = {.kind = DEBUG_STOP_MEMORY_POINT}};
+
+	(void)state;
+	assert_exchange("vCont;r100,110:2;c", "+");
+	assert_string_equal(rig.log, "csc ");
+	rig_clear();
+	rig.regs[1].rip = 0x100;
+	rig_stop();
+	rig.regs[1].rip = 0x10f;
+	rig_stop();
+	assert_string_equal(rig.log, "csc csc ");
+	assert_string_equal(rig.sent, "");
+	rig.regs[1].rip = 0x110;
+	rig_stop();
+	assert_string_equal(rig.sent, "$T05thread:2;#d8");
+	/* Whatever else stops it ends the range. */
+	rig.regs[1].rip = 0x108;
+	assert_exchange("vCont;r100,110:2", "+");
+	gdb_stopped(&rig.stub, &breakpoint);
+	assert_string_equal(rig.sent, "+$T05thread:2;swbreak:;#3c");
+	assert_exchange("vCont;r100,110:2", "+");
+	rig_feed("\x03", 1);
+	rig_stop();
+	assert_string_equal(rig.sent, "+$T05thread:2;#d8");
+	/* The next step is no range. */
+	assert_exchange("vCont;s:2", "+");
+	rig_stop();
+	assert_string_equal(rig.sent, "+$T05thread:2;#d8");
+	assert_reply("vCont;r100:2", "E01");
 }
 
 /* Why they stopped, for gdb's messages. */
@@ -410,9 +448,9 @@ int main(void)
 		TEST(test_frames),    TEST(test_unknown),       TEST(test_without_acks),
 		TEST(test_registers), TEST(test_all_registers), TEST(test_tag),
 		TEST(test_memory),    TEST(test_much_memory),   TEST(test_threads),
-		TEST(test_continue),  TEST(test_reasons),       TEST(test_interrupt),
-		TEST(test_attach),    TEST(test_end),           TEST(test_leave),
-		TEST(test_points),    TEST(test_description),
+		TEST(test_continue),  TEST(test_range),         TEST(test_reasons),
+		TEST(test_interrupt), TEST(test_attach),        TEST(test_end),
+		TEST(test_leave),     TEST(test_points),        TEST(test_description),
 	};
 
 	return cmocka_run_group_tests_name("gdb_stub", tests, NULL, NULL);
