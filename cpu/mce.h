@@ -6,7 +6,8 @@
  * each pCPU, before CR4.MCE. */
 void mce_init(void);
 
-/* A panic dumper. On the pCPU that took the #MC. */
-void mce_dump(void);
+/* Takes down what this pCPU's banks have, for the report of a panic. In the handler of #MC, and
+ * when this pCPU stops for a panic, which may have come before its own #MC. */
+void mce_record(void);
 
 #endif

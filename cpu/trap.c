@@ -128,8 +128,10 @@ static void handle_nmi(const struct trap_frame *frame)
 {
 	uint8_t status;
 
-	if (panic_is_active())
+	if (panic_is_active()) {
+		mce_record();
 		panic_stop_this_cpu();
+	}
 	this_cpu()->nmi_count++;
 	status = inb(PORT_SYSTEM_CONTROL_B);
 	if ((status & (NMI_SERR | NMI_IOCHK)) && status != 0xff)
@@ -153,7 +155,7 @@ static void handle_exception(struct trap_frame *frame)
 	const char *name = trap_exception_name((uint8_t)frame->vector);
 
 	if (frame->vector == VECTOR_MC)
-		panic_add_dumper(mce_dump);
+		mce_record();
 	else if (is_fixed_up(frame))
 		return;
 	if (frame->vector == VECTOR_PF)
