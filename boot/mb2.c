@@ -244,6 +244,9 @@ struct mb2_range mb2_efi_entry(const struct mb2_entries *efi_mmap, uint32_t i)
 
 	memcpy(&e, efi_mmap->data + (uint64_t)i * efi_mmap->entry_size, sizeof(e));
 	range = (struct mb2_range){.start = e.PhysicalStart, .type = e.Type};
+	/* The firmware goes on using what is marked so, whatever its type. */
+	if (e.Attribute & EFI_MEMORY_RUNTIME)
+		range.type = EfiReservedMemoryType;
 	if (!checked_mul(e.NumberOfPages, PAGE_SIZE, &range.len))
 		range.len = UINT64_MAX;
 	return range;

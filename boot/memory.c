@@ -28,6 +28,20 @@ static int reserve(struct boot *boot, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* For whoever looks into a boot that went wrong. */
+static void log_map(const struct boot *boot)
+{
+	const struct mb2 *mb2 = &boot->mb2;
+
+	for (uint32_t i = 0; i < boot->ram.count; i++)
+		log_debug("RAM: %#llx to %#llx", (unsigned long long)boot->ram.range[i].start,
+			  (unsigned long long)boot->ram.range[i].end);
+	for (uint32_t i = 0; i < mb2->module_count; i++)
+		log_debug("module %u: %#llx to %#llx", i + 1,
+			  (unsigned long long)mb2->module[i].start,
+			  (unsigned long long)mb2->module[i].end);
+}
+
 int memory_read_map(struct boot *boot)
 {
 	const struct mb2 *mb2 = &boot->mb2;
@@ -48,6 +62,7 @@ int memory_read_map(struct boot *boot)
 		err = reserve(boot, mb2->module[i].start, mb2->module[i].end);
 	if (err)
 		log_error("the memory map cannot be used (error %d)", err);
+	log_map(boot);
 	return err;
 }
 

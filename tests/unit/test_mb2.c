@@ -449,7 +449,9 @@ static void test_efi_memmap(void **state)
 	free(info);
 }
 
-/* 'Memory Type Usage after ExitBootServices': of all types, known or not, five are RAM to use. */
+/* 'Memory Type Usage after ExitBootServices': of all types, known or not, five are RAM to use, but
+ * where 'the memory region needs to be given a virtual mapping by the operating system' (RUNTIME).
+ */
 static void test_efi_memory_types(void **state)
 {
 	struct build b, data = {.len = 0};
@@ -467,6 +469,11 @@ static void test_efi_memory_types(void **state)
 		put64(&data, 1);
 		put64(&data, 0xf);
 	}
+	put64(&data, 7);
+	put64(&data, 0x100000);
+	put64(&data, 0);
+	put64(&data, 1);
+	put64(&data, 0xf | BIT_ULL(63));
 	begin(&b);
 	put_tag(&b, MB2_TAG_EFI_MMAP, data.bytes, data.len);
 	info = end(&b);
