@@ -32,7 +32,7 @@ const char *hv_port_word(enum hv_port_role role)
 		[HV_PORT_DUMP] = "dump",
 	};
 
-	return words[role];
+	return role < HV_PORT_ROLES ? words[role] : "";
 }
 
 static bool do_overlap(uint16_t a, uint16_t b)

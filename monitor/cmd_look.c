@@ -186,17 +186,17 @@ static int format_unit(char *buf, size_t size, const struct look_format *f, cons
 static uint32_t print_row(struct out *out, const struct place *place, const struct look_format *f,
 			  uint64_t address, uint32_t left)
 {
-	uint32_t units = MIN(left, ROW_BYTES / f->size), shown;
+	size_t units = MIN(left, ROW_BYTES / f->size), shown;
 	uint8_t bytes[ROW_BYTES];
 	char line[ROW_BYTES * 12];
 	int len = 0;
 
-	shown = (uint32_t)read_memory(place, address, bytes, units * f->size) / f->size;
-	for (uint32_t i = 0; i < shown; i++)
+	shown = read_memory(place, address, bytes, units * f->size) / f->size;
+	for (size_t i = 0; i < shown; i++)
 		len += format_unit(line + len, sizeof(line) - (size_t)len, f, bytes + i * f->size);
 	if (shown)
 		out_printf(out, "0x%016lx:%s\n", address, line);
-	return shown;
+	return (uint32_t)shown;
 }
 
 /* One string, which ends with its zero; how long it is with that. 0: not mapped. */

@@ -2,7 +2,6 @@
 #include "cpu/insn.h"
 #include "guest/pause.h"
 #include "monitor/commands.h"
-#include "monitor/focus.h"
 
 #define WEIGHT_MAX 100u /* weight= */
 /* For vCPUs to come to rest: much longer than any piece of host work. */
@@ -53,7 +52,7 @@ enum command_result command_pause(struct session *s)
 
 enum command_result command_resume(struct session *s)
 {
-	struct vcpu *vcpu;
+	struct vcpu *vcpu = NULL;
 	struct vm *vm;
 
 	if (!take_vm(s, &vm, &vcpu))
@@ -151,7 +150,7 @@ enum command_result command_pin(struct session *s)
 {
 	const struct cpumask anywhere = CPUMASK_ALL;
 	uint32_t cpu[MAX_VM_VCPUS], count = 0;
-	struct vcpu *vcpu;
+	struct vcpu *vcpu = NULL;
 	const char *args;
 	struct vm *vm;
 
@@ -197,13 +196,5 @@ enum command_result command_weight(struct session *s)
 	vm->params.weight = (uint32_t)weight;
 	for (uint32_t i = 0; i < vm->params.vcpus; i++)
 		sched_set_slice(&vm->vcpu[i]->se, vm->params.slice);
-	return COMMAND_DONE;
-}
-
-enum command_result command_quit(struct session *s __unused)
-{
-	focus_lines();
-	for (uint32_t i = 0; i < vm_count(); i++)
-		vm_quit(vm_get(i), "quit from the console");
 	return COMMAND_DONE;
 }

@@ -41,7 +41,6 @@ enum command_result command_resume(struct session *s);
 enum command_result command_reset(struct session *s);
 enum command_result command_kill(struct session *s);
 enum command_result command_verdict(struct session *s);
-enum command_result command_quit(struct session *s);
 enum command_result command_pin(struct session *s);
 enum command_result command_weight(struct session *s);
 /* cmd_look.c: */
@@ -59,5 +58,6 @@ enum command_result command_focus(struct session *s);
 enum command_result command_raw(struct session *s);
 enum command_result command_lines(struct session *s);
 enum command_result command_room(struct session *s);
+enum command_result command_quit(struct session *s);
 
 #endif

@@ -214,3 +214,11 @@ enum command_result command_room(struct session *s)
 	out_printf(&s->out, "room: %u\n", room);
 	return COMMAND_DONE;
 }
+
+enum command_result command_quit(struct session *s __unused)
+{
+	focus_lines();
+	for (uint32_t i = 0; i < vm_count(); i++)
+		vm_quit(vm_get(i), "quit from the console");
+	return COMMAND_DONE;
+}
