@@ -3,6 +3,7 @@
 #include "lib/log.h"
 #include "lib/trace.h"
 #include "monitor/commands.h"
+#include "monitor/dump.h"
 #include "monitor/tracing.h"
 
 uint32_t command_trace_records;
@@ -29,14 +30,27 @@ enum command_result command_loglevel(struct session *s)
 	return COMMAND_DONE;
 }
 
+/* A piece of a dump, begun by the first. */
+static enum command_result dump_more(struct session *s)
+{
+	if (s->step || dump_begin(DUMP_BY_COMMAND))
+		return dump_step() ? COMMAND_MORE : COMMAND_DONE;
+	session_fail(s, dump_has_sink() ? "another dump is being written"
+					: "there is no port to dump to: dump= names one");
+	return COMMAND_DONE;
+}
+
 enum command_result command_trace(struct session *s)
 {
 	struct arg word = args_next(&s->args);
 	uint32_t groups = TRACE_GROUPS_ALL;
 
+	if (s->step || arg_is(word, "dump"))
+		return dump_more(s);
 	if (!arg_is(word, "on") && !trace_parse_groups(word.text, word.len, &groups))
-		session_fail(s, "trace on, off, or some of sched,poll,exit,inject,ipi; not '%.*s'",
-			     ARG(word));
+		session_fail(
+			s, "trace on, off, dump, or some of sched,poll,exit,inject,ipi; not '%.*s'",
+			ARG(word));
 	else if (!tracing_set(groups, command_trace_records))
 		session_fail(s, "no memory to trace: trace-records= smaller");
 	return COMMAND_DONE;

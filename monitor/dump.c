@@ -20,6 +20,12 @@ _Static_assert(VM_NAME_MAX <= DUMP_NAME_MAX, "a VM's name is never cut");
 static struct dump_sink *dump_sink; /* (i) once the VMs run */
 static bool is_dumping;             /* (a) whoever sets it uses: */
 static struct trace_record part[TRACE_PART];
+static struct dump {
+	struct frame_writer writer;
+	uint32_t pcpus, vms;       /* how many there were at its beginning */
+	uint32_t pcpu, vm, traced; /* the next ones: of the pCPUs, VMs, traces */
+	struct trace_reader reader;
+} current;
 
 void dump_set_sink(struct dump_sink *sink)
 {
@@ -90,21 +96,32 @@ static void dump_exits(struct frame_writer *w, const struct vcpu *vcpu)
 	}
 }
 
-static void dump_vcpu(struct frame_writer *w, const struct vcpu *vcpu, uint64_t now)
+/* Reads a consistent set while the vCPU may come into another state. */
+static void read_times(const struct sched_entity *se, uint64_t time[SCHED_STATES], uint64_t *at)
+{
+	for (unsigned tries = 0; tries < 8; tries++) {
+		uint64_t since = __atomic_load_n(&se->since, __ATOMIC_ACQUIRE);
+
+		*at = rdtsc();
+		for (unsigned i = 0; i < SCHED_STATES; i++)
+			time[i] = sched_time_in(se, (enum sched_state)i, *at);
+		if (__atomic_load_n(&se->since, __ATOMIC_ACQUIRE) == since)
+			return;
+	}
+}
+
+static void dump_vcpu(struct frame_writer *w, const struct vcpu *vcpu)
 {
 	const struct sched_entity *se = &vcpu->se;
 	const struct halt_poll *hp = &vcpu->halt_poll;
-	const struct dump_vcpu d = {
+	uint64_t time[SCHED_STATES], at;
+	struct dump_vcpu d = {
 		.id = se->id,
 		.vm = vcpu->vm->id,
 		.index = vcpu->index,
 		.pcpu = __atomic_load_n(&se->pcpu, __ATOMIC_RELAXED),
 		.state = __atomic_load_n(&se->state, __ATOMIC_RELAXED),
 		.created = se->created,
-		.stop = sched_time_in(se, SCHED_STOPPED, now),
-		.wait = sched_time_in(se, SCHED_RUNNABLE, now),
-		.run = sched_time_in(se, SCHED_RUNNING, now),
-		.halt = sched_time_in(se, SCHED_BLOCKED, now),
 		.switches = se->switches,
 		.migrations = se->moves,
 		.wakes = se->wakes,
@@ -121,6 +138,12 @@ static void dump_vcpu(struct frame_writer *w, const struct vcpu *vcpu, uint64_t 
 		.halt_wait_ns = hp->halt_wait_ns,
 	};
 
+	read_times(se, time, &at);
+	d.at = at;
+	d.stop = time[SCHED_STOPPED];
+	d.wait = time[SCHED_RUNNABLE];
+	d.run = time[SCHED_RUNNING];
+	d.halt = time[SCHED_BLOCKED];
 	frame_write(w, DUMP_VCPU, &d, sizeof(d), NULL, 0);
 	dump_exits(w, vcpu);
 	dump_histogram(w, vcpu, DUMP_WAKE_LATENCY, DUMP_TICKS, se->wake_hist, SCHED_WAKE_BUCKETS);
@@ -130,11 +153,11 @@ static void dump_vcpu(struct frame_writer *w, const struct vcpu *vcpu, uint64_t 
 	dump_histogram(w, vcpu, DUMP_HALT_WAIT, DUMP_NS, hp->wait_hist, HALT_POLL_BUCKETS);
 }
 
-static void dump_pcpu(struct frame_writer *w, uint32_t id, uint64_t now)
+static void dump_pcpu(struct frame_writer *w, uint32_t id)
 {
 	const struct percpu *cpu = percpu_get(id);
 	const struct runq *rq = sched_runq(id);
-	uint64_t started = __atomic_load_n(&rq->started, __ATOMIC_RELAXED);
+	uint64_t started = __atomic_load_n(&rq->started, __ATOMIC_RELAXED), now = rdtsc();
 	const struct dump_pcpu d = {
 		.id = id,
 		.apic_id = cpu->apic_id,
@@ -154,61 +177,86 @@ static void dump_pcpu(struct frame_writer *w, uint32_t id, uint64_t now)
 	frame_write(w, DUMP_PCPU, &d, sizeof(d), NULL, 0);
 }
 
-static void dump_trace(struct frame_writer *w, uint32_t id)
+/* A part of the pCPU's trace; false when there is no more. */
+static bool dump_trace(struct frame_writer *w, uint32_t id, struct trace_reader *reader)
 {
-	struct trace_reader reader;
 	size_t count;
 
-	trace_reader_init(&reader, &percpu_get(id)->trace);
-	while ((count = trace_reader_read(&reader, part, TRACE_PART))) {
+	if (reader->ring != &percpu_get(id)->trace)
+		trace_reader_init(reader, &percpu_get(id)->trace);
+	count = trace_reader_read(reader, part, TRACE_PART);
+	if (count) {
 		const struct dump_trace d = {
 			.pcpu = id,
 			.count = (uint32_t)count,
-			.first = reader.next - count,
+			.first = reader->next - count,
 		};
 
 		frame_write(w, DUMP_TRACE, &d, sizeof(d), part, count * sizeof(*part));
 	}
+	return count;
 }
 
-static void dump_all(struct frame_writer *w, enum dump_reason reason)
+static void dump_whole_vm(struct frame_writer *w, const struct vm *vm)
 {
-	const struct dump_begin begin = {
-		.tsc = rdtsc(),
+	dump_vm(w, vm);
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		dump_vcpu(w, vm->vcpu[i]);
+}
+
+bool dump_begin(enum dump_reason reason)
+{
+	struct dump_begin begin = {
 		.tsc_hz = vm_machine.tsc.hz,
 		.reason = reason,
 		.pcpus = percpu_count(),
 		.vms = vm_count(),
 		.trace_groups = __atomic_load_n(&trace_groups, __ATOMIC_RELAXED),
 	};
-	struct dump_end end = {0};
-
-	frame_write(w, DUMP_BEGIN, &begin, sizeof(begin), NULL, 0);
-	for (uint32_t i = 0; i < begin.pcpus; i++)
-		dump_pcpu(w, i, begin.tsc);
-	for (uint32_t i = 0; i < begin.vms; i++) {
-		const struct vm *vm = vm_get(i);
-
-		dump_vm(w, vm);
-		for (uint32_t k = 0; k < vm->params.vcpus; k++)
-			dump_vcpu(w, vm->vcpu[k], begin.tsc);
-	}
-	for (uint32_t i = 0; i < begin.pcpus; i++)
-		dump_trace(w, i);
-	end.frames = w->frames + 1;
-	frame_write(w, DUMP_END, &end, sizeof(end), NULL, 0);
-}
-
-bool dump_write(enum dump_reason reason)
-{
-	struct frame_writer writer = {.sink = dump_sink};
 
 	if (!dump_sink ||
 	    (__atomic_exchange_n(&is_dumping, true, __ATOMIC_ACQUIRE) && reason != DUMP_AT_END))
 		return false;
-	dump_all(&writer, reason);
+	begin.tsc = rdtsc();
+	current = (struct dump){
+		.writer = {.sink = dump_sink}, .pcpus = begin.pcpus, .vms = begin.vms};
+	frame_write(&current.writer, DUMP_BEGIN, &begin, sizeof(begin), NULL, 0);
+	return true;
+}
+
+static void end(struct frame_writer *w)
+{
+	const struct dump_end d = {.frames = w->frames + 1};
+
+	frame_write(w, DUMP_END, &d, sizeof(d), NULL, 0);
 	if (dump_sink->flush)
 		dump_sink->flush(dump_sink);
 	__atomic_store_n(&is_dumping, false, __ATOMIC_RELEASE);
+}
+
+bool dump_step(void)
+{
+	struct dump *d = &current;
+
+	if (d->pcpu < d->pcpus) {
+		dump_pcpu(&d->writer, d->pcpu++);
+	} else if (d->vm < d->vms) {
+		dump_whole_vm(&d->writer, vm_get(d->vm++));
+	} else if (d->traced < d->pcpus) {
+		if (!dump_trace(&d->writer, d->traced, &d->reader))
+			d->traced++;
+	} else {
+		end(&d->writer);
+		return false;
+	}
+	return true;
+}
+
+bool dump_write(enum dump_reason reason)
+{
+	if (!dump_begin(reason))
+		return false;
+	while (dump_step())
+		;
 	return true;
 }

@@ -9,9 +9,16 @@ void dump_set_sink(struct dump_sink *sink);
 
 bool dump_has_sink(void);
 
-/* Writes one; waits until it is out. The figures of vCPUs that run meanwhile are read without a
- * lock. False when there is no sink or, by command, another one is being written. At the end of the
- * machine, when all other pCPUs have stopped, it is written in any case. Any pCPU, no lock held. */
+/* Begins one, which dump_step then writes a piece at a time: some milliseconds' work in an
+ * emulator, so that guests can run in between. The figures of vCPUs that run are read without a
+ * lock. False when there is no sink, or another one is being written; but at the end of the
+ * machine, when all other pCPUs have stopped, that one is given up. Any pCPU. */
+bool dump_begin(enum dump_reason reason);
+
+/* The next piece; waits until it is out. False after the last. Who began it, one at a time. */
+bool dump_step(void);
+
+/* All of one. False as dump_begin. */
 bool dump_write(enum dump_reason reason);
 
 #endif

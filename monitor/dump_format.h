@@ -57,13 +57,13 @@ struct dump_vm {
 	uint8_t name[DUMP_NAME_MAX]; /* zeros behind it */
 };
 
-/* Times are TSC ticks unless the name says otherwise. run + wait + halt + stop = now - created. */
+/* Times are TSC ticks unless the name says otherwise. run + wait + halt + stop = at - created. */
 struct dump_vcpu {
 	uint32_t id; /* as in trace records */
 	uint32_t vm, index, pcpu;
 	uint32_t state; /* enum sched_state */
 	uint32_t reserved;
-	uint64_t created;
+	uint64_t created, at;           /* `at`: when the following were read */
 	uint64_t stop, wait, run, halt; /* in the order of enum sched_state; wait is steal time */
 	uint64_t switches, migrations, wakes, injections, spin_yields;
 	uint64_t pv_eois, pv_tlb_flushes;
@@ -127,7 +127,7 @@ struct dump_end {
 };
 
 _Static_assert(sizeof(struct dump_frame) == 16 && sizeof(struct dump_begin) == 32 &&
-		       sizeof(struct dump_vm) == 56 && sizeof(struct dump_vcpu) == 176 &&
+		       sizeof(struct dump_vm) == 56 && sizeof(struct dump_vcpu) == 184 &&
 		       sizeof(struct dump_exits) == 64 && sizeof(struct dump_histogram) == 16 &&
 		       sizeof(struct dump_pcpu) == 96 && sizeof(struct dump_trace) == 16 &&
 		       sizeof(struct dump_end) == 8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from carousel_lib import dump, perfetto, stats, timeline, trace_svg
@@ -48,6 +49,38 @@ def _pcpu_problems(line: timeline.Timeline, document: dict) -> list[str]:
     return problems
 
 
+def by_command() -> Case:
+    """The monitor turns the trace on and off while a vCPU runs that never gives way by itself, and has it
+    dumped."""
+    name = "trace-command"
+
+    def check(_result) -> list[str]:
+        with open(os.path.join(BUILD, "logs", name, dump.FILE), "rb") as file:
+            dumps = dump.read(file.read())
+        if [found.reason for found in dumps] != ["command", "end"]:
+            return [f"dumps: {[found.reason for found in dumps]}"]
+        lines = [timeline.build(found) for found in dumps]
+        exits, later = [len(line.vcpus[1].exits) for line in lines]
+        counted = sum(one["count"] for one in dumps[1].vcpus[1].exits)
+        problems = []
+        if not 10 < exits < counted / 2 or exits != later:
+            problems.append(f"{exits} exits traced while it was on, {later} in the end, of {counted}")
+        for vcpu in (found.vcpus[1].values for found in dumps):
+            if sum(vcpu[state] for state in ("run", "wait", "halt", "stop")) != vcpu["at"] - vcpu["created"]:
+                problems.append(f"the times of {vcpu} do not add up")
+        with open(os.path.join(BUILD, "logs", name, "trace.json"), encoding="utf-8") as file:
+            events = json.load(file)["traceEvents"]
+        if sum(event.get("cat") == "exit" for event in events) != exits:
+            problems.append("the trace in JSON has another number of exits")
+        return problems
+
+    return Case(name, [Guest("spinner", append="slices=100000", is_tap=False, reason="enough")], check=check,
+                words="trace=off", tool=["--stats", "LOGS/stats.json", "--trace", "LOGS/trace.json"], timeout=60,
+                monitor_script=["wait 0.3", "trace sched,exit", "wait 0.1", "trace off", "wait 0.3", "trace dump",
+                                "verdict spinner ok enough"],
+                answers=[r"^monitor> trace dump\nok$"])
+
+
 def tracing() -> list[Case]:
     """Two VMs on two pCPUs, everything traced."""
     name = "trace-stats"
@@ -71,4 +104,5 @@ def tracing() -> list[Case]:
     return [Case(name, [Guest("wake", append="rounds=50 gap_us=2000", words=["vcpus=2", "pin=0,1"]),
                         Guest("spinner", append="slices=5")],
                  cpus=2, words="dump=lpt1 trace=all halt_poll_ns=10000000", check=check,
-                 host_options=[f"parport1: enabled=1, file={dump.FILE}"])]
+                 host_options=[f"parport1: enabled=1, file={dump.FILE}"]),
+            by_command()]

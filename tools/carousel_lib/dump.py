@@ -16,7 +16,7 @@ FILE = "dump.bin"  # in the log directory
 FRAME = struct.Struct("<4sHHII")
 BEGIN = struct.Struct("<QQIIII")
 VM = struct.Struct("<IIIIII32s")
-VCPU = struct.Struct("<6I19Q")
+VCPU = struct.Struct("<6I20Q")
 EXITS = struct.Struct("<IIQQ32sII")
 HISTOGRAM = struct.Struct("<IHHII")
 PCPU = struct.Struct("<IIq10Q")
@@ -24,7 +24,7 @@ TRACE = struct.Struct("<IIQ")
 RECORD = struct.Struct("<QIHBB")
 END = struct.Struct("<II")
 
-VCPU_FIELDS = ("id vm index pcpu state _ created stop wait run halt switches migrations wakes injections "
+VCPU_FIELDS = ("id vm index pcpu state _ created at stop wait run halt switches migrations wakes injections "
                "spin_yields pv_eois pv_tlb_flushes halt_attempted_poll halt_successful_poll halt_poll_invalid "
                "halt_wakeup halt_poll_success_ns halt_poll_fail_ns halt_wait_ns").split()
 PCPU_FIELDS = ("id apic_id tsc_offset life idle ipis_sent ipis_taken interrupts timer_interrupts timers nmis "

@@ -29,7 +29,7 @@ def _vcpu(dump: Dump, vcpu: Vcpu) -> dict:
     return {
         "index": values["index"], "id": values["id"], "pcpu": values["pcpu"],
         "state": STATES.get(values["state"], str(values["state"])),
-        **_times(dump, life=dump.tsc - values["created"], **times),
+        **_times(dump, life=values["at"] - values["created"], **times),
         **{name: values[name] for name in plain},
         "halt_poll": {name: values[name] for name in halt_poll},
         "exits": exits,

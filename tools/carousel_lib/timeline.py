@@ -196,7 +196,7 @@ class _Builder:
 def build(dump: Dump) -> Timeline:
     builder = _Builder(dump)
     records = [(record, number) for number, pcpu in dump.pcpus.items() for record in pcpu.records
-               if record.tsc >= builder.timeline.begin]
+               if builder.timeline.begin <= record.tsc <= dump.tsc]  # it may go on while it is read
     # Stable: what one pCPU wrote with one stamp stays in order.
     records.sort(key=lambda pair: pair[0].tsc)
     for record, pcpu in records:
