@@ -43,6 +43,7 @@ class Port:
         except socket.timeout:
             return False
         self._line.settimeout(None)
+        self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._listener.close()
         self._listener = None
         return True
@@ -53,8 +54,12 @@ class Port:
 
     def receive(self) -> bytes:
         """What has come, after waiting for it; b"" when the emulator has ended."""
+        if not self._line:
+            return b""
         try:
-            return self._line.recv(65536) if self._line else b""
+            # Bochs sends byte by byte, and each byte waits for the acknowledgement of those before it.
+            self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            return self._line.recv(65536)
         except OSError:
             return b""
 
@@ -154,6 +159,8 @@ class Bridge:
 
     def _accept(self, selector: selectors.BaseSelector) -> bool:
         client, _ = self._listener.accept()
+        if client.family != socket.AF_UNIX:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._client:
             client.close()  # there is one
             return True
