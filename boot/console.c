@@ -18,6 +18,7 @@
 /* How far boot/header.S' tables reach. */
 #define BOOT_MAP_END GIB(4)
 
+static bool is_begun;              /* (a) console_init has been called */
 static bool is_vga;                /* (i) after console_init */
 static struct fb_mode framebuffer; /* (i) the same; no base: none */
 static bool is_framebuffer_shown;  /* (i) after console_map */
@@ -121,6 +122,7 @@ void console_init(const struct boot *boot)
 	const struct hv_options *options = &boot->config.options;
 	const struct uart_place place = {.port = options->console_port};
 
+	__atomic_store_n(&is_begun, true, __ATOMIC_RELEASE);
 	log_set_level((enum log_level)options->log_level);
 	init_screen(&boot->mb2);
 	if (!options->console_port && !options->is_console_pci)
@@ -154,6 +156,11 @@ int console_map(void)
 		serial = (struct uart_place){0};
 	}
 	return 0;
+}
+
+bool console_is_begun(void)
+{
+	return __atomic_load_n(&is_begun, __ATOMIC_ACQUIRE);
 }
 
 bool console_has_screen(void)

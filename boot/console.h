@@ -7,6 +7,9 @@
 /* Starts what boot/header.S' tables reach, by the options and the framebuffer in `boot`. */
 void console_init(const struct boot *boot);
 
+/* Has that been called? Any pCPU. */
+bool console_is_begun(void);
+
 /* Maps what is in use into the hypervisor's own tables, and starts what was out of reach before.
  * Right after space_init. -ENOMEM. */
 int __must_check console_map(void);

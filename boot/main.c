@@ -18,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "loader/options.h"
 #include "loader/words.h"
 #include "mm/hostmap.h"
 #include "mm/page.h"
@@ -65,6 +66,9 @@ static void end_after_panic(void)
 {
 	uint8_t *how = &boot.config.options.end;
 
+	/* It came so early that nobody has heard of it: the ring has the report. */
+	if (!console_is_begun())
+		console_init(&boot);
 	if (console_has_screen() && (*how == HV_END_POWEROFF || *how == HV_END_RESET)) {
 		*how = HV_END_HALT;
 		log_error("the machine halts here: note this screen down, then switch it off");
@@ -153,7 +157,10 @@ void boot_main(uint32_t magic, uint32_t info)
 	lockdep_init();
 	log_set_prefix(log_prefix);
 	panic_set_end(end_after_panic);
+	hv_options_set_defaults(&boot.config.options);
 	is_good = read_boot_information(magic, info);
+	if (boot.config.options.is_panic_early)
+		panic("asked for before there is a console");
 	console_init(&boot);
 	if (!is_good)
 		boot_end(2, "the boot loader's information cannot be used");

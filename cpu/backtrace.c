@@ -10,7 +10,7 @@
 
 extern const uint8_t text_start[], text_end[]; /* linker.ld */
 
-static bool is_text(uint64_t address)
+bool backtrace_is_text(uint64_t address)
 {
 	return address >= (uint64_t)(uintptr_t)text_start &&
 	       address < (uint64_t)(uintptr_t)text_end;
@@ -19,13 +19,19 @@ static bool is_text(uint64_t address)
 /* `inside`: an address in the function. A return address may be the first byte of the next one. */
 static void print_entry(const char *how, uint64_t address, uint64_t inside)
 {
-	const struct symbol *symbol = is_text(inside) ? symbol_find(&symbol_table, inside) : NULL;
+	const struct symbol *symbol =
+		backtrace_is_text(inside) ? symbol_find(&symbol_table, inside) : NULL;
 
 	if (symbol)
 		log_error("  %s %#llx %s+%#llx", how, (unsigned long long)address, symbol->name,
 			  (unsigned long long)(address - symbol->address));
 	else
 		log_error("  %s %#llx", how, (unsigned long long)address);
+}
+
+void backtrace_print_place(const char *how, uint64_t address)
+{
+	print_entry(how, address, address);
 }
 
 static void print_return(uint64_t address)
@@ -43,7 +49,7 @@ static void walk(uint64_t rsp, uint64_t rbp, uint64_t top)
 		const uint64_t *link = (const uint64_t *)(uintptr_t)rbp;
 
 		/* Each frame lies above the one it called. */
-		if (rbp < low || rbp > top - 16 || rbp % 8 || !is_text(link[1]))
+		if (rbp < low || rbp > top - 16 || rbp % 8 || !backtrace_is_text(link[1]))
 			return;
 		print_return(link[1]);
 		low = rbp + 16;
@@ -58,7 +64,7 @@ static bool is_behind_call(uint64_t address)
 {
 	const uint8_t *p = (const uint8_t *)(uintptr_t)address;
 
-	if (!is_text(address - 7) || !is_text(address))
+	if (!backtrace_is_text(address - 7) || !backtrace_is_text(address))
 		return false;
 	if (p[-5] == 0xe8)
 		return true;

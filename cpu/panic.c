@@ -4,18 +4,21 @@
 #include "cpu/apic.h"
 #include "cpu/backtrace.h"
 #include "cpu/insn.h"
+#include "cpu/nmi.h"
 #include "cpu/panic.h"
+#include "cpu/panic_dump.h"
 #include "cpu/percpu.h"
 #include "cpu/trap.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 
-#define DUMPERS_MAX 8
-#define MESSAGE_MAX 256
-#define NOBODY      UINT32_MAX
+#define DUMPERS_MAX  8
+#define MESSAGE_MAX  256
+#define NOBODY       UINT32_MAX
+#define OTHERS_SHOWN 8u
 /* How often to look whether the others have stopped: some milliseconds; the clock may not be known.
  */
-#define STOP_LOOKS  1000000
+#define STOP_LOOKS   1000000
 
 static uint32_t owner = NOBODY;            /* (a) the pCPU that panics */
 static uint32_t depth;                     /* (o) of the owner: panics within its panic */
@@ -82,25 +85,23 @@ static void stop_others(void)
 	log_error("only %u of %u other pCPUs stopped", stopped, others);
 }
 
-static void print_registers(const struct trap_frame *f)
+/* Where the others were: for those that somebody will read. */
+static void print_others(void)
 {
-	const struct {
-		const char *name;
-		uint64_t value;
-	} reg[] = {
-		{"rip", f->rip}, {"rsp", f->rsp}, {"rflags", f->rflags}, {"rax", f->rax},
-		{"rbx", f->rbx}, {"rcx", f->rcx}, {"rdx", f->rdx},       {"rsi", f->rsi},
-		{"rdi", f->rdi}, {"rbp", f->rbp}, {"r8", f->r8},         {"r9", f->r9},
-		{"r10", f->r10}, {"r11", f->r11}, {"r12", f->r12},       {"r13", f->r13},
-		{"r14", f->r14}, {"r15", f->r15},
-	};
+	for (uint32_t id = 0; id < MIN(percpu_count(), OTHERS_SHOWN); id++) {
+		uint64_t at = nmi_stopped_at(id);
+		char what[32];
 
-	for (unsigned i = 0; i < ARRAY_SIZE(reg); i += 3)
-		log_error("%-6s %016llx  %-6s %016llx  %-6s %016llx", reg[i].name,
-			  (unsigned long long)reg[i].value, reg[i + 1].name,
-			  (unsigned long long)reg[i + 1].value, reg[i + 2].name,
-			  (unsigned long long)reg[i + 2].value);
-	log_error("cs %04llx  ss %04llx", (unsigned long long)f->cs, (unsigned long long)f->ss);
+		if (id == this_cpu_id())
+			continue;
+		fmt_snprintf(what, sizeof(what), "pCPU %u was at", id);
+		if (at == UINT64_MAX)
+			log_error("  pCPU %u does not say where it was", id);
+		else if (!at)
+			log_error("  pCPU %u was in its guest", id);
+		else
+			backtrace_print_place(what, at);
+	}
 }
 
 static void __noreturn end(void)
@@ -142,13 +143,10 @@ static void __noreturn report(const struct trap_frame *frame, const char *fmt, v
 	log_panic_mode();
 	stop_others();
 	log_error("PANIC on pCPU %u: %s", this_cpu_id(), message);
+	print_others();
 	for (unsigned i = 0; i < DUMPERS_MAX && dumpers[i]; i++)
 		dumpers[i]();
-	if (frame)
-		print_registers(frame);
-	log_error("cr0 %llx  cr2 %llx  cr3 %llx  cr4 %llx", (unsigned long long)read_cr0(),
-		  (unsigned long long)read_cr2(), (unsigned long long)read_cr3(),
-		  (unsigned long long)read_cr4());
+	panic_dump(frame);
 	backtrace_print(frame);
 	/* Again: a screen has scrolled by now. */
 	log_error("PANIC on pCPU %u: %s", this_cpu_id(), message);

@@ -6,6 +6,7 @@
 #include "cpu/desc.h"
 #include "cpu/insn.h"
 #include "cpu/mce.h"
+#include "cpu/nmi.h"
 #include "cpu/panic.h"
 #include "cpu/percpu.h"
 #include "cpu/trap.h"
@@ -17,11 +18,6 @@
 #define VECTOR_PF       14
 #define VECTOR_MC       18
 #define TRAP_ENTRY_SIZE 16
-
-/* 'NMI Status and Control', of a PC's chipset */
-#define PORT_SYSTEM_CONTROL_B 0x61
-#define NMI_SERR              BIT(7)
-#define NMI_IOCHK             BIT(6)
 
 /* '64-Bit IDT Gate Descriptors' */
 struct gate {
@@ -122,23 +118,6 @@ void trap_handle_irq(uint8_t vector)
 		apic_eoi();
 }
 
-/* One that stops the pCPU for a panic, one by which the chipset tells of broken hardware, or a
- * stray one, which is counted: no lock may be taken here. */
-static void handle_nmi(const struct trap_frame *frame)
-{
-	uint8_t status;
-
-	if (panic_is_active()) {
-		mce_record();
-		panic_stop_this_cpu();
-	}
-	this_cpu()->nmi_count++;
-	status = inb(PORT_SYSTEM_CONTROL_B);
-	if ((status & (NMI_SERR | NMI_IOCHK)) && status != 0xff)
-		panic_with_frame(frame, "NMI: the chipset reports %s (port 0x61: %#x)",
-				 status & NMI_SERR ? "a system error (SERR#)" : "IOCHK#", status);
-}
-
 static bool is_fixed_up(struct trap_frame *frame)
 {
 	for (const struct trap_fixup *f = fixup_start; f < fixup_end; f++) {
@@ -175,14 +154,14 @@ void trap_dispatch(struct trap_frame *frame)
 	if (frame->vector >= FIRST_IRQ)
 		trap_handle_irq((uint8_t)frame->vector);
 	else if (frame->vector == VECTOR_NMI)
-		handle_nmi(frame);
+		nmi_handle(frame);
 	else
 		handle_exception(frame);
 }
 
 void trap_reflect_nmi(void)
 {
-	int_nmi();
+	nmi_reflect();
 }
 
 void trap_reflect_machine_check(void)

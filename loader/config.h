@@ -108,6 +108,7 @@ enum hv_port_role {
 /* The hypervisor's own words, with their defaults. */
 struct hv_options {
 	uint64_t slice_us;                /* slice_us=10000 */
+	uint64_t watchdog_s;              /* watchdog=1; 0: off */
 	uint64_t halt_poll_ns;            /* 200000 */
 	uint32_t halt_poll_ns_grow;       /* 2 */
 	uint64_t halt_poll_ns_grow_start; /* 10000 */
@@ -126,7 +127,8 @@ struct hv_options {
 	bool is_switch_eager;             /* switch=eager|lazy */
 	uint8_t vid;                      /* vid=auto|on|off: enum hv_vid */
 	bool is_guest_rdrand_off;         /* rdrand=off: RDRAND and RDSEED hidden from all guests */
-	uint8_t end; /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
+	bool is_panic_early; /* panic=early, in debug builds: before there is a console */
+	uint8_t end;         /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
 };
 
 enum hv_vid { HV_VID_AUTO, HV_VID_ON, HV_VID_OFF };

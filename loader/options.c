@@ -27,6 +27,7 @@
 #define RESTARTS_MAX     1000000
 
 #define GDB_PORT_DEFAULT 0x2f8
+#define WATCHDOG_S_MAX   3600
 
 static bool parse_console(void *target, struct span value)
 {
@@ -38,6 +39,17 @@ static bool parse_console(void *target, struct span value)
 		return true;
 	}
 	return config_parse_port(value, &options->console_port);
+}
+
+static bool parse_watchdog(void *target, struct span value)
+{
+	struct hv_options *options = target;
+
+	options->watchdog_s = 0;
+	if (span_is(value, "off"))
+		return true;
+	return !parse_u64(value.text, value.len, false, &options->watchdog_s) &&
+	       options->watchdog_s && options->watchdog_s <= WATCHDOG_S_MAX;
 }
 
 static bool parse_monitor_port(void *target, struct span value)
@@ -126,6 +138,10 @@ const struct word_rule hv_word_rules[] = {
 	 .choices = CHOICES({"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO},
 			    {"debug", LOG_DEBUG}),
 	 .takes = "error, warn, info or debug"},
+	{.name = "watchdog",
+	 .kind = WORD_PARSED,
+	 .parse = parse_watchdog,
+	 .takes = "off, or seconds, 1 to 3600"},
 	{HV("mitigations", is_mitigations_off), .kind = WORD_CHOICE,
 	 .choices = CHOICES({"off", 1}, {"on", 0}), .takes = "on or off"},
 	{HV("switch", is_switch_eager), .kind = WORD_CHOICE,
@@ -140,6 +156,10 @@ const struct word_rule hv_word_rules[] = {
 			    {"halt", HV_END_HALT}, {"bochs", HV_END_BOCHS},
 			    {"debug-exit", HV_END_DEBUG_EXIT}),
 	 .takes = "poweroff, reset, halt, bochs or debug-exit"},
+#ifdef CONFIG_DEBUG
+	{HV("panic", is_panic_early), .kind = WORD_CHOICE, .choices = CHOICES({"early", 1}),
+	 .takes = "early"},
+#endif
 };
 const uint32_t hv_word_rule_count = ARRAY_SIZE(hv_word_rules);
 
@@ -153,6 +173,7 @@ void hv_options_set_defaults(struct hv_options *options)
 		.halt_poll_ns_shrink = 0,
 		.console_port = 0x3f8,
 		.trace_records = 32768,
+		.watchdog_s = 1,
 		.log_level = LOG_INFO,
 		.end = HV_END_POWEROFF,
 	};

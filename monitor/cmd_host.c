@@ -1,9 +1,9 @@
 /* What is done to the hypervisor itself. */
-#include "cpu/panic.h"
 #include "lib/log.h"
 #include "lib/trace.h"
 #include "monitor/commands.h"
 #include "monitor/dump.h"
+#include "monitor/fault.h"
 #include "monitor/tracing.h"
 
 uint32_t command_trace_records;
@@ -56,7 +56,14 @@ enum command_result command_trace(struct session *s)
 	return COMMAND_DONE;
 }
 
-enum command_result command_panic(struct session *s __unused)
+enum command_result command_panic(struct session *s)
 {
-	panic("asked for on the console");
+	struct arg kind = args_next(&s->args);
+
+	if (!fault_inject(kind.text, kind.len))
+		session_fail(s,
+			     "panic takes no word but, in debug builds, a kind of fault; not "
+			     "'%.*s'",
+			     ARG(kind));
+	return COMMAND_DONE;
 }

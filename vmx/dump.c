@@ -1,5 +1,8 @@
 /* VMX's part of a panic's report: what each pCPU's vCPU did last, and the current VMCS. */
+#include <asm/vmx.h>
+
 #include "cpu/insn.h"
+#include "guest/exit_log.h"
 #include "guest/vcpu_arch.h"
 #include "lib/log.h"
 #include "lib/printf.h"
@@ -67,6 +70,18 @@ static const struct {
 };
 _Static_assert(ARRAY_SIZE(dumped) % 2 == 0, "they are printed in pairs");
 
+/* What led here, the oldest first: a screen has lost these when the end is on it. */
+static void dump_exits(const struct vcpu *vcpu)
+{
+	struct exit_run run[VCPU_EXIT_LOG];
+	uint32_t count = exit_log_runs(vcpu, EXIT_REASON_IO_INSTRUCTION, run);
+
+	for (uint32_t i = 0; i < count; i++)
+		log_info(" exit %s, guest rip %#lx, info %#x, %u times",
+			 vcpu_arch_exit_name((uint16_t)run[i].exit.reason), run[i].exit.rip,
+			 run[i].exit.info, run[i].times);
+}
+
 /* VMREAD may be what failed: a field that cannot be read is all ones. */
 static void dump_vmcs(struct vmx_pcpu *p)
 {
@@ -92,6 +107,8 @@ void vmx_dump(void)
 {
 	struct vmx_pcpu *p = this_vmx();
 
+	if (p && p->current)
+		dump_exits(&p->current->vcpu);
 	for (uint32_t id = 0; id < percpu_count(); id++)
 		dump_pcpu(id);
 	if (p && p->current)

@@ -1,0 +1,11 @@
+/* Faults on purpose: what a panic and the watchdog then report can be tried. */
+#ifndef MONITOR_FAULT_H
+#define MONITOR_FAULT_H
+
+#include "lib/types.h"
+
+/* Panics; in debug builds, when `kind` is not empty, fails in another way: the names are in
+ * fault.c. False when there is no such way. Interrupts on. */
+bool fault_inject(const char *kind, size_t len);
+
+#endif
