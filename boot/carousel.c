@@ -21,6 +21,7 @@
 #include "monitor/tracing.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
+#include "sched/watchdog.h"
 #include "vmx/cpu.h"
 #include "vmx/report.h"
 
@@ -50,6 +51,7 @@ void boot_ap_main(void)
 	irq_enable();
 	if (answer > 0 && !vmx_init_cpu()) {
 		sched_init_cpu();
+		watchdog_start_cpu();
 		__atomic_fetch_add(&begun, 1, __ATOMIC_SEQ_CST);
 		sched_loop();
 	}
@@ -108,6 +110,7 @@ static void finish(void)
 {
 	uint32_t failed;
 
+	percpu_set_long_work(true); /* long tables, and dumps, at a slow port */
 	console_end();
 	failed = summary_print();
 
@@ -218,6 +221,7 @@ void carousel_main(const struct boot *boot)
 		log_warn("no memory to trace: make trace-records= smaller");
 	if (options->trace_groups && !dump_has_sink())
 		log_warn("trace=: nobody will see it: name a port by dump=");
+	watchdog_init(options->watchdog_s * boot->tsc.hz, boot->tsc.hz);
 	begin_others();
 	has_bad_input = build_vms(boot);
 	if (!vm_count())
@@ -226,6 +230,7 @@ void carousel_main(const struct boot *boot)
 	console_start();
 	if (ports_get(HV_PORT_MONITOR))
 		monitor_port_start(ports_get(HV_PORT_MONITOR));
+	watchdog_start_cpu();
 	ports_start();
 	sched_timer_arm(&reap_timer, rdtsc()); /* for those that have ended meanwhile */
 	sched_loop();

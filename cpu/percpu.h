@@ -27,7 +27,9 @@ struct percpu {
 	uint64_t nmi_count;         /* (o) */
 	/* (o) debug builds: ranks of the locks held, one bit each. */
 	uint32_t lock_ranks_held;
-	bool is_online; /* (a) */
+	uint64_t progress;    /* (o) written: pieces of long work; for the watchdog */
+	bool is_in_long_work; /* (o) written, (a) read: the watchdog looks away */
+	bool is_online;       /* (a) */
 } __aligned(CACHE_LINE);
 
 #if __STDC_HOSTED__
@@ -44,6 +46,20 @@ static inline struct percpu *this_cpu(void)
 	return cpu;
 }
 #endif
+
+/* For the watchdog (sched/watchdog.h): a piece of work is done that, with others, may take long; or
+ * work begins, or ends, that takes long at once. */
+static inline void percpu_note_progress(void)
+{
+	struct percpu *cpu = this_cpu();
+
+	__atomic_store_n(&cpu->progress, cpu->progress + 1, __ATOMIC_RELAXED);
+}
+
+static inline void percpu_set_long_work(bool is_long)
+{
+	__atomic_store_n(&this_cpu()->is_in_long_work, is_long, __ATOMIC_RELAXED);
+}
 
 static inline uint32_t this_cpu_id(void)
 {

@@ -2,6 +2,7 @@
 #include "drivers/parport.h"
 
 #include "cpu/insn.h"
+#include "cpu/percpu.h"
 #include "lib/errno.h"
 
 enum parport_register { PARPORT_DATA, PARPORT_STATUS, PARPORT_CONTROL };
@@ -50,6 +51,7 @@ bool parport_write(struct parport *port, const void *bytes, size_t len)
 		outb(port->base + PARPORT_DATA, p[i]);
 		outb(port->base + PARPORT_CONTROL, CONTROL_QUIET | CONTROL_STROBE);
 		outb(port->base + PARPORT_CONTROL, CONTROL_QUIET);
+		percpu_note_progress();
 	}
 	return !port->is_dead;
 }

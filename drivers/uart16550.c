@@ -7,6 +7,7 @@
 #include "cpu/insn.h"
 #include "cpu/irq.h"
 #include "cpu/panic.h"
+#include "cpu/percpu.h"
 #include "cpu/trap.h"
 #include "lib/errno.h"
 #include "mm/hostmap.h"
@@ -57,6 +58,7 @@ static void drain_some(struct host_uart *uart)
 {
 	wait_for(uart, UART_LSR_THRE);
 	fill_fifo(uart);
+	percpu_note_progress();
 }
 
 static void drain_all(struct host_uart *uart)

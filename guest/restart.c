@@ -97,13 +97,17 @@ static bool power_up(struct vm *vm)
 bool vm_restart_step(struct vm *vm)
 {
 	char error[VM_REASON_MAX] = "the devices cannot be wired again";
+	bool is_loaded;
 
 	/* From here on nobody writes to the guest's memory behind its back. */
 	for (uint32_t i = 0; !vm->zeroed && i < vm->params.vcpus; i++)
 		kvm_reset(vm->vcpu[i]);
 	if (zero_piece(vm))
 		return false;
-	if (!power_up(vm) || vm_machine.reload(vm, error, sizeof(error))) {
+	percpu_set_long_work(true);
+	is_loaded = power_up(vm) && !vm_machine.reload(vm, error, sizeof(error));
+	percpu_set_long_work(false);
+	if (!is_loaded) {
 		vm_end(vm, false, "restart: %s", error);
 		return true;
 	}

@@ -43,6 +43,8 @@ struct sched_ops {
 	void (*switch_out)(struct sched_entity *se);
 	/* Has a wake-up come? Any pCPU, run-queue lock held: must not take a lock. */
 	bool (*is_woken)(struct sched_entity *se);
+	/* What changes when it gets on while it runs; NULL: nothing. Any pCPU, for the watchdog. */
+	uint64_t (*progress)(const struct sched_entity *se);
 };
 
 struct sched_entity {

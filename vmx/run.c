@@ -351,9 +351,21 @@ static bool vmx_is_woken(struct sched_entity *se)
 	return vcpu_is_woken(&container_of(se, struct vmx_vcpu, vcpu.se)->vcpu);
 }
 
+/* Exits. */
+static uint64_t vmx_progress(const struct sched_entity *se)
+{
+	const struct vmx_vcpu *v = container_of(se, struct vmx_vcpu, vcpu.se);
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(v->exits); i++)
+		sum += __atomic_load_n(&v->exits[i].count, __ATOMIC_RELAXED);
+	return sum;
+}
+
 const struct sched_ops vmx_sched_ops = {
 	.run = vmx_run,
 	.switch_in = vmx_switch_in,
 	.switch_out = vmx_switch_out,
 	.is_woken = vmx_is_woken,
+	.progress = vmx_progress,
 };

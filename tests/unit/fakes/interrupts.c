@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cpu/apic.h"
+#include "cpu/nmi.h"
 #include "cpu/panic.h"
 #include "cpu/percpu.h"
 #include "cpu/trap.h"
@@ -23,6 +24,7 @@ struct pcpu {
 };
 
 static struct pcpu pcpus[MAX_PCPUS];
+static struct fake_nmi nmis[MAX_PCPUS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void (*handlers[VECTORS])(void);
 static bool is_stopping; /* (a) */
@@ -58,6 +60,7 @@ void fake_interrupts_reset(void)
 			p->sent[v] = 0;
 		}
 		p->timer = DEADLINE_NEVER;
+		nmis[i] = (struct fake_nmi){.answers = true};
 	}
 	for (unsigned v = 0; v < VECTORS; v++)
 		handlers[v] = NULL;
@@ -80,6 +83,28 @@ void apic_send_ipi(uint32_t apic_id, uint8_t vector)
 	p->sent[vector]++;
 	pthread_cond_signal(&p->changed);
 	pthread_mutex_unlock(&p->lock);
+}
+
+/* NMIs are only counted; the sign of life is the test's to give. */
+void nmi_probe(uint32_t cpu)
+{
+	nmis[cpu].probes++;
+	nmis[cpu].is_silent = !nmis[cpu].answers;
+}
+
+bool nmi_has_answered(uint32_t cpu)
+{
+	return !nmis[cpu].is_silent;
+}
+
+void nmi_panic(uint32_t cpu, uint32_t ms)
+{
+	nmis[cpu].stuck_ms = ms;
+}
+
+struct fake_nmi *fake_nmi(uint32_t cpu)
+{
+	return &nmis[cpu];
 }
 
 void apic_timer_arm(uint64_t deadline)

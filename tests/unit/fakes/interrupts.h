@@ -28,6 +28,13 @@ uint64_t fake_ipi_count(uint32_t cpu, uint8_t vector);
 /* What pCPU `cpu`'s timer is armed for, or DEADLINE_NEVER. */
 uint64_t fake_apic_timer(uint32_t cpu);
 
+/* What was asked of a pCPU by NMI; `answers` is whether it gives a sign of life. */
+struct fake_nmi {
+	uint32_t probes, stuck_ms;
+	bool answers, is_silent;
+};
+struct fake_nmi *fake_nmi(uint32_t cpu);
+
 /* For fakes/insn.c: the halt itself, and the handlers of what waits. */
 void fake_interrupts_halt(void);
 void fake_interrupts_take(void);
