@@ -18,13 +18,15 @@ struct percpu {
 	void *slot[PERCPU_SLOTS];   /* (i) after the owner's init on that pCPU */
 	struct percpu_arch *arch;   /* (i) */
 	uint64_t tsc_offset_to_bsp; /* (i) to be added to this TSC; 0 when synchronous */
-	uint64_t irq_count;         /* (o) */
-	uint64_t ipi_sent;          /* (o) */
-	uint64_t ipi_taken;         /* (o) */
-	uint64_t timer_irqs;        /* (o) */
-	uint64_t timers;            /* (o) sched_timers that have expired here */
-	struct trace_ring trace;    /* (o) but for its start: monitor/trace.c */
-	uint64_t nmi_count;         /* (o) */
+	/* (o) From here on a cache line that others do not read all the time, as they do apic_id.
+	 */
+	uint64_t irq_count __aligned(CACHE_LINE);
+	uint64_t ipi_sent;       /* (o) */
+	uint64_t ipi_taken;      /* (o) */
+	uint64_t timer_irqs;     /* (o) */
+	uint64_t timers;         /* (o) sched_timers that have expired here */
+	struct trace_ring trace; /* (o) but for its start: monitor/tracing.c */
+	uint64_t nmi_count;      /* (o) */
 	/* (o) debug builds: ranks of the locks held, one bit each. */
 	uint32_t lock_ranks_held;
 	uint64_t progress;    /* (o) written: pieces of long work; for the watchdog */

@@ -8,7 +8,7 @@
 /* Is the group being traced? A hint: it may change at any time. */
 static inline bool trace_is_on(uint32_t group)
 {
-	return unlikely(__atomic_load_n(&trace_groups, __ATOMIC_RELAXED) & group);
+	return unlikely(__atomic_load_n(&trace_switch.groups, __ATOMIC_RELAXED) & group);
 }
 
 /* Writes it to this pCPU's ring, if it has one. Any context but NMI. */

@@ -4,7 +4,7 @@
 
 #include "lib/string.h"
 
-uint32_t trace_groups;
+struct trace_switch trace_switch;
 
 _Static_assert(sizeof(struct trace_record) == 2 * sizeof(uint64_t), "two words, no holes");
 

@@ -25,7 +25,7 @@ enum trace_event {
 	TRACE_IPI_TAKEN = 14 /* info: the vector */
 };
 
-/* Groups that can be on or off: bits of trace_groups. */
+/* Groups that can be on or off: bits of trace_switch.groups. */
 enum trace_group {
 	TRACE_GROUP_SCHED = BIT(0), /* events 1 to 7 */
 	TRACE_GROUP_POLL = BIT(1),
@@ -51,8 +51,12 @@ struct trace_ring {
 	uint64_t head;                /* (o) written, (a) read: how many were ever written */
 };
 
-/* What is being traced, on all pCPUs; 0: nothing. (a) */
-extern uint32_t trace_groups;
+/* What is being traced, on all pCPUs. A cache line of its own: all read it, and it hardly changes.
+ */
+struct trace_switch {
+	uint32_t groups; /* (a) 0: nothing */
+} __aligned(CACHE_LINE);
+extern struct trace_switch trace_switch;
 
 /* 'all', 'off', or group names with commas between: 'sched,poll'. False for anything else. */
 bool trace_parse_groups(const char *text, size_t len, uint32_t *groups);

@@ -211,7 +211,7 @@ bool dump_begin(enum dump_reason reason)
 		.reason = reason,
 		.pcpus = percpu_count(),
 		.vms = vm_count(),
-		.trace_groups = __atomic_load_n(&trace_groups, __ATOMIC_RELAXED),
+		.trace_groups = __atomic_load_n(&trace_switch.groups, __ATOMIC_RELAXED),
 	};
 
 	if (!dump_sink ||

@@ -31,7 +31,7 @@ bool tracing_set(uint32_t groups, uint32_t records)
 {
 	if (groups && !make_rings(records))
 		return false;
-	__atomic_store_n(&trace_groups, groups, __ATOMIC_RELEASE);
+	__atomic_store_n(&trace_switch.groups, groups, __ATOMIC_RELEASE);
 	/* Whether exits are traced is looked at when a vCPU begins to run: they begin anew. */
 	for (uint32_t i = 0; i < percpu_count(); i++)
 		if (i != this_cpu_id())

@@ -208,7 +208,7 @@ static void test_small_machine(void **state)
 		sched_init_cpu();
 		trace_ring_init(&percpu_get(i)->trace, records[i], ARRAY_SIZE(records[i]));
 	}
-	trace_groups = TRACE_GROUPS_ALL;
+	trace_switch.groups = TRACE_GROUPS_ALL;
 	a = fake_vm_create(MIB(2), 1);
 	b = fake_vm_create(MIB(2), 2);
 	assert_int_equal(vm_list(a), 0);
@@ -219,7 +219,7 @@ static void test_small_machine(void **state)
 	assert_true(dump_has_sink());
 	assert_true(dump_write(DUMP_AT_END));
 	assert_int_equal(flushes, 1);
-	trace_groups = 0;
+	trace_switch.groups = 0;
 	vm_destroy(a);
 	vm_destroy(b);
 	fake_machine_end();

@@ -210,7 +210,7 @@ static void test_trace(void **state)
 
 	(void)state;
 	trace_ring_init(&this_cpu()->trace, records, ARRAY_SIZE(records));
-	trace_groups = TRACE_GROUP_SCHED;
+	trace_switch.groups = TRACE_GROUP_SCHED;
 	actor[0].se.id = 7;
 	actor[1].se.id = 8;
 	start(0, "pe");
@@ -219,7 +219,7 @@ static void test_trace(void **state)
 	fake_tsc_advance(100);
 	sched_kick(&actor[1].se);
 	fake_pcpu_run(sched_loop);
-	trace_groups = 0;
+	trace_switch.groups = 0;
 	trace_reader_init(&reader, &this_cpu()->trace);
 	assert_int_equal(trace_reader_read(&reader, out, 16), ARRAY_SIZE(wanted));
 	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {

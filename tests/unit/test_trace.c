@@ -21,7 +21,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&ring, 0, sizeof(ring));
 	memset(records, 0, sizeof(records));
-	trace_groups = 0;
+	trace_switch.groups = 0;
 	return 0;
 }
 
@@ -171,7 +171,7 @@ static void test_is_on_by_group(void **state)
 {
 	(void)state;
 	assert_false(trace_is_on(TRACE_GROUPS_ALL));
-	trace_groups = TRACE_GROUP_POLL;
+	trace_switch.groups = TRACE_GROUP_POLL;
 	assert_true(trace_is_on(TRACE_GROUP_POLL));
 	assert_false(trace_is_on(TRACE_GROUP_SCHED));
 }

@@ -29,14 +29,14 @@ static int setup(void **state)
 	fake_percpu_attach(0);
 	sched_set_kick_hook(count_hook);
 	hooks = 0;
-	trace_groups = 0;
+	trace_switch.groups = 0;
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	trace_groups = 0;
+	trace_switch.groups = 0;
 	/* In life they are never freed. */
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct trace_ring *ring = &percpu_get(i)->trace;
@@ -55,7 +55,7 @@ static void test_on_and_off(void **state)
 
 	(void)state;
 	assert_true(tracing_set(TRACE_GROUP_EXIT, 1000));
-	assert_int_equal(trace_groups, TRACE_GROUP_EXIT);
+	assert_int_equal(trace_switch.groups, TRACE_GROUP_EXIT);
 	assert_int_equal(ring->mask, 1023);
 	assert_non_null(percpu_get(0)->trace.records);
 	assert_int_equal(fake_ipi_count(1, VECTOR_KICK), 1);
@@ -63,7 +63,7 @@ static void test_on_and_off(void **state)
 	/* 'What was traced before stays in the rings.' */
 	records = ring->records;
 	assert_true(tracing_set(0, 2048));
-	assert_int_equal(trace_groups, 0);
+	assert_int_equal(trace_switch.groups, 0);
 	assert_ptr_equal(ring->records, records);
 	assert_int_equal(fake_ipi_count(1, VECTOR_KICK), 2);
 	assert_true(tracing_set(TRACE_GROUPS_ALL, 2048));
@@ -76,7 +76,7 @@ static void test_no_memory(void **state)
 {
 	(void)state;
 	assert_false(tracing_set(TRACE_GROUPS_ALL, 1u << 22));
-	assert_int_equal(trace_groups, 0);
+	assert_int_equal(trace_switch.groups, 0);
 	assert_null(percpu_get(1)->trace.records);
 	assert_int_equal(hooks, 0);
 	assert_true(tracing_set(0, 1024));
