@@ -175,7 +175,7 @@ static void enqueue_woken(struct runq *rq, struct sched_entity *se, uint64_t now
  * changes. */
 static void wake(struct sched_entity *se)
 {
-	bool is_blocked, is_woken;
+	bool is_woken = false, is_here;
 	uint32_t cpu;
 
 	do {
@@ -184,14 +184,14 @@ static void wake(struct sched_entity *se)
 		cpu = __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE);
 		rq = &runqs[cpu];
 		spin_lock(&rq->lock);
-		is_blocked = __atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_BLOCKED;
-		is_woken = is_blocked && __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == cpu;
-		if (is_woken) {
+		is_here = __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == cpu;
+		if (is_here && __atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_BLOCKED) {
 			se->wakes++;
 			enqueue_woken(rq, se, rdtsc());
+			is_woken = true;
 		}
 		spin_unlock(&rq->lock);
-	} while (unlikely(is_blocked && !is_woken));
+	} while (unlikely(!is_here));
 	if (is_woken)
 		tell_arrival(cpu, se);
 }
