@@ -13,6 +13,7 @@
 #include "loader/elf_symbols.h"
 #include "loader/firmware.h"
 #include "loader/load.h"
+#include "mm/page.h"
 #include "monitor/gdb/session.h"
 
 #define CPUID_80000007_EDX_INVARIANT_TSC BIT(8)
@@ -177,6 +178,15 @@ static void attach_debugger(const struct hv_options *options, struct vm *vm)
 		log_warn("VM '%s' cannot be debugged: no memory is left", vm->name);
 }
 
+static uint64_t ram_of(const struct vm *vm)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < vm->gmem.count; i++)
+		sum += vm->gmem.chunk[i].len;
+	return sum;
+}
+
 static void build_vm(const struct boot *boot, uint32_t index)
 {
 	const struct vm_config *config = &boot->config.vm[index];
@@ -208,6 +218,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		.has_virtio_rng = config->has_virtio_rng,
 		.disk_count = config->disk_count,
 	};
+	uint64_t free = page_free_bytes();
 	const char *format;
 	char error[CONFIG_ERROR_MAX];
 	struct vm *vm;
@@ -242,14 +253,27 @@ static void build_vm(const struct boot *boot, uint32_t index)
 	}
 	log_info("VM '%s': %s, %luM, %u vCPU%s", vm->name, format, config->mem >> 20, config->vcpus,
 		 config->vcpus == 1 ? "" : "s");
+	log_debug("VM '%s': %lu KiB besides its RAM", vm->name,
+		  (free - page_free_bytes() - ram_of(vm)) >> 10);
 	attach_debugger(&boot->config.options, vm);
 	vm_start(vm);
+}
+
+static void tell_memory(const struct boot *boot)
+{
+	uint64_t modules = 0;
+
+	for (uint32_t i = 0; i < boot->mb2.module_count; i++)
+		modules += ALIGN_UP(boot->module[i].size, PAGE_SIZE);
+	log_debug("memory: %lu KiB, of which boot modules %lu KiB, free %lu KiB",
+		  memmap_total(&boot->ram) >> 10, modules >> 10, page_free_bytes() >> 10);
 }
 
 bool build_vms(const struct boot *boot)
 {
 	const struct config *config = &boot->config;
 
+	tell_memory(boot);
 	for (uint32_t i = 0; i < config->error_count; i++)
 		log_error("%s", config->error[i]);
 	if (config->more_errors)
