@@ -290,9 +290,10 @@ lint-cppcheck:
 		--template='{file}:{line}: {severity} {id}: {message}' $(filter-out monitor/gdb,$(FOLDERS)) guest-stubs \
 		tests/bench/kvm
 
-# Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it).
+# Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it). SCALE=1: the same with
+# more VMs and pCPUs. ARGS: more words for tools/bench, as ARGS="--account cpuid".
 bench: $(BUILD)/carousel.elf stubs
-	@tools/bench $(if $(filter 1,$(STORE)),--store)
+	@tools/bench $(if $(filter 1,$(STORE)),--store) $(if $(filter 1,$(SCALE)),--scale) $(ARGS)
 
 # KVM's figures in the same emulator, for the last columns of build/bench.tsv: Debian's Linux in Bochs, a
 # program of ours for /dev/kvm, the benchmark guest (STORE=1 writes tests/bench/kvm.tsv). Some minutes.
@@ -330,7 +331,8 @@ help:
 	@echo "make nested       the whole-system tests (ONLY=REGEX: some of them)"
 	@echo "make lint         clang-tidy and cppcheck (-j2: two files at a time)"
 	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"
-	@echo "make bench        figures of the exit paths against the stored ones (STORE=1: store them)"
+	@echo "make bench        figures of all paths against the stored ones and the goals (STORE=1: store them;"
+	@echo "                  SCALE=1: with 1 to 64 VMs on 1 to 8 pCPUs)"
 	@echo "make bench-kvm    the same of KVM, with Debian's Linux in the same emulator (STORE=1: store them)"
 	@echo "make debug        Carousel itself in gdb (ON=qemu, the default, or kvm) or in Bochs' debugger (ON=bochs)"
 	@echo "make check-layers who includes whom, against the plan"

@@ -4,7 +4,7 @@
     tests/run.py [--part NAME]... [--only REGEX]
 
 Parts: build, layers, format, tools, unit, nested; in CI, or when they are named: lint, tsan (STRESS in
-the environment: seconds for each of its programs); when it is named: guests (what `make test-guests`
+the environment: seconds for each of its programs), bench; when it is named: guests (what `make test-guests`
 runs). Leaves JUnit XML in build/junit/; the last line counts what passed, failed and was skipped."""
 
 from __future__ import annotations
@@ -227,6 +227,13 @@ def part_nested(only: str) -> list[Outcome]:
     return whole_systems("nested", only)
 
 
+def part_bench(_only: str) -> list[Outcome]:
+    """The figures against the stored ones, the caps and the counts. `make bench SCALE=1` is left to people."""
+    outcome = command("bench", "tools/bench", "tools/bench")
+    show(outcome)
+    return [outcome]
+
+
 def part_guests(only: str) -> list[Outcome]:
     """Programs from Debian packages."""
     return whole_systems("guests", only)
@@ -234,9 +241,9 @@ def part_guests(only: str) -> list[Outcome]:
 
 PARTS = {"build": part_build, "layers": part_layers, "format": part_format, "lint": part_lint,
          "tools": part_tools,
-         "unit": part_unit, "tsan": part_tsan, "nested": part_nested, "guests": part_guests}
-# These take minutes: lint and tsan are for CI, or to be named; guests only to be named.
-FOR_CI = ("lint", "tsan")
+         "unit": part_unit, "tsan": part_tsan, "nested": part_nested, "bench": part_bench, "guests": part_guests}
+# These take minutes: lint, tsan and bench are for CI, or to be named; guests only to be named.
+FOR_CI = ("lint", "tsan", "bench")
 BY_NAME = ("guests",)
 WRITTEN_BY_RUNNER = ("nested", "guests")
 

@@ -7,13 +7,14 @@
 #define QUIET_TICKS 500000
 
 uint64_t samples[ROUNDS_MAX];
-uint64_t rounds;
+uint64_t rounds, began;
 
 static unsigned rows;
-static bool is_marked;
+static bool is_marked, has_means;
 
 void measure_init(void)
 {
+	began = rdtsc();
 	rounds = cmdline_u64("rounds", 1000);
 	if (!rounds || rounds > ROUNDS_MAX)
 		bail("command line: rounds= wants 1 to %u", ROUNDS_MAX);
@@ -25,14 +26,13 @@ bool has_marks(void)
 	return is_marked;
 }
 
-void mark_begin(void)
+void quiet(void)
 {
 	for (uint64_t start = rdtsc(); rdtsc() - start < QUIET_TICKS;)
 		cpu_relax();
-	mark_end();
 }
 
-void mark_end(void)
+void mark(void)
 {
 	__asm__ volatile("xchg %%bx, %%bx" : : : "memory");
 }
@@ -51,9 +51,27 @@ static uint64_t median(void)
 	return samples[rounds / 2];
 }
 
+void report_means(void)
+{
+	has_means = true;
+}
+
+/* The samples are sorted. Both ends are left out: others ran meanwhile. */
+static void print_mean(const char *metric)
+{
+	uint64_t sum = 0, first = rounds / 20, end = rounds - first;
+
+	for (uint64_t i = first; i < end; i++)
+		sum += samples[i];
+	sum = sum * 100 / (end - first);
+	print("mean %s %lu.%02lu ticks\n", metric, sum / 100, sum % 100);
+}
+
 void report(const char *metric)
 {
 	print("bench %s %lu ticks\n", metric, median());
+	if (has_means)
+		print_mean(metric);
 	rows++;
 }
 

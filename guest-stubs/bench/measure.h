@@ -16,16 +16,24 @@ void measure_init(void);
 
 /* How many rounds each path gets; a sample for each of them. */
 extern uint64_t rounds;
+
+/* The TSC in measure_init(). */
+extern uint64_t began;
+
 extern uint64_t samples[ROUNDS_MAX];
 
-/* Is marks=1? Then: the magic instruction before and behind one round; before it the hypervisor
- * gets the time to print what it was given. */
+/* Is marks=1? Then: quiet() gives the hypervisor the time to print what it was told; MARKED_ROUNDS
+ * follow, of which the first ones only make the path warm again, and the last stands between two
+ * mark(), the magic instruction. */
+#define MARKED_ROUNDS 4
 bool has_marks(void);
-void mark_begin(void);
-void mark_end(void);
+void quiet(void);
+void mark(void);
 
-/* Prints `bench METRIC VALUE ticks`, the samples' median. */
+/* Prints `bench METRIC VALUE ticks`, the samples' median; after report_means() also `mean METRIC
+ * VALUE ticks`, the mean of their middle nine tenths, with two decimals. */
 void report(const char *metric);
+void report_means(void);
 
 /* How many rows were reported. */
 unsigned reported(void);
@@ -40,9 +48,12 @@ unsigned reported(void);
 			samples[i_] = rdtsc() - start_;                                            \
 		}                                                                                  \
 		if (has_marks()) {                                                                 \
-			mark_begin();                                                              \
+			quiet();                                                                   \
+			for (unsigned i_ = 1; i_ < MARKED_ROUNDS; i_++)                            \
+				statement;                                                         \
+			mark();                                                                    \
 			statement;                                                                 \
-			mark_end();                                                                \
+			mark();                                                                    \
 		}                                                                                  \
 		report(metric);                                                                    \
 	} while (0)
