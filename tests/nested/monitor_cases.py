@@ -53,6 +53,20 @@ def script() -> Case:
         r"^one +0 (running|waiting) +1 1 ", r"^monitor> kill one enough\nok$"])
 
 
+def pausing() -> Case:
+    """A paused VM misses no timer; it can begin anew, and end, without being resumed first."""
+    guests = [Guest("ticker", append="ticks=40"),
+              Guest("again", stub="ticker", append="ticks=100000", words=["on-reset=restart"], verdict="failed",
+                    is_tap=False, reason="^killed: twice$", must=[r"(?s)tick 1 of 100000.*tick 1 of 100000"]),
+              Guest("gone", stub="spinner", append="slices=1000000", verdict="failed", is_tap=False,
+                    reason="^killed: paused$")]
+    return Case("monitor-pause", guests, cpus=2, timeout=60, status=(1,), monitor_script=[
+        r"wait-for again\| # tick 1 ", r"wait-for ticker\| # tick ", "pause ticker", "vcpus ticker", "pause again", "pause gone", "wait 0.3",
+        "reset again", "vcpus gone", "kill gone paused", "resume again", "resume ticker",
+        r"wait-for again\| # tick 1 ", "pause again", "kill again twice"],
+        answers=[r"^ticker +0 paused ", r"^gone +0 paused ", r"^monitor> kill again twice\nok$"])
+
+
 def refused() -> Case:
     """An error ends the run, and says where it stands."""
     return Case("monitor-script-error", [echo("one", verdict="failed", is_tap=False, reason="quit")], status=(1,),
@@ -77,4 +91,4 @@ def cost() -> Case:
 
 
 def cases() -> list[Case]:
-    return [prompt(), script(), refused(), cost()]
+    return [prompt(), script(), pausing(), refused(), cost()]
