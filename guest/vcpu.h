@@ -106,7 +106,7 @@ _Static_assert(VCPU_EXIT_LOG *VCPU_EXIT_LOG_STEP == 256, "exit_log_at has 8 bits
 
 static inline struct vcpu_exit_log *vcpu_last_exit(struct vcpu *vcpu)
 {
-	return (void *)((char *)vcpu->exit_log + 2u * vcpu->exit_log_at);
+	return (void *)((char *)vcpu->exit_log + (size_t)2 * vcpu->exit_log_at);
 }
 
 /* `age` 0 is the last exit, 1 the one before. The owner, or when the vCPU rests. */
