@@ -52,7 +52,7 @@ def linux_cases(skip: str) -> list[Case]:
 
 
 def guest_cases(is_listing: bool = False) -> list[Case]:
-    """The slow ones first. Fetches what is not there, unless the cases are only to be named."""
+    """All of them. Fetches what is not there, unless the cases are only to be named."""
     missing = {} if is_listing else fetch()
     return [
         Case("guest-memtest86+", [Guest(

@@ -28,7 +28,7 @@ BOCHS_SHARE = "/usr/share/bochs"
 
 BOCHSRC = """\
 display_library: term
-romimage: file={rom}
+romimage: file={rom}{rom_options}
 vgaromimage: file={share}/VGABIOS-lgpl-latest
 cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_msrs}
 memory: guest={memory}, host={host_memory}
@@ -177,13 +177,15 @@ class Bochs(Machine):
     def config(self, console: Port) -> str:
         options = self.options
         rom, memory = f"{BOCHS_SHARE}/BIOS-bochs-latest", options.memory
+        # No three seconds of 'Press F12 for boot menu': with several halted CPUs they cost more than the rest.
+        rom_options = ", options=fastboot"
         if options.is_uefi:
-            rom, memory = OVMF_BOCHS, max(memory, 512)
+            rom, memory, rom_options = OVMF_BOCHS, max(memory, 512), ""
             if not os.path.exists(rom):
                 raise Failure("UEFI firmware for Bochs is not installed", "apt-get install ovmf")
         medium = "type=disk, path=image.iso, mode=flat" if options.is_disk else \
             "type=cdrom, path=image.iso, status=inserted"
-        text = BOCHSRC.format(rom=rom, share=BOCHS_SHARE, model=options.cpu_model or BOCHS_MODEL,
+        text = BOCHSRC.format(rom=rom, rom_options=rom_options, share=BOCHS_SHARE, model=options.cpu_model or BOCHS_MODEL,
                               boot="disk" if options.is_disk else "cdrom", medium=medium,
                               cpus=options.cpus, ips=options.ips, memory=memory,
                               host_memory=min(memory, 2048),
