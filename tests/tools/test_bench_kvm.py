@@ -83,20 +83,30 @@ CASES = (Case("alone", 1, (Guest("0", "rounds=5"),)), Case("pair", 1, (Guest("0"
 
 
 class Boots(unittest.TestCase):
-    def test_one_boot_for_each_command_line_and_number_of_cpus(self):
-        found = [(append, cpus, [v.name for v in variants], [c.name for c in cases])
-                 for append, cpus, variants, cases in kvmrig.boots(VARIANTS, CASES)]
-        self.assertEqual(found, [("mitigations=off", 1, ["kvm", "other"], ["alone", "pair"]),
-                                 ("mitigations=auto", 1, ["slow"], ["alone", "pair"]),
-                                 ("mitigations=off", 2, ["kvm", "other"], ["smp"]),
-                                 ("mitigations=auto", 2, ["slow"], ["smp"])])
+    def test_one_boot_for_each_command_line_and_number_of_cpus_and_a_counted_one(self):
+        found = [(boot.append, boot.cpus, [v.name for v in boot.variants], [c.name for c in boot.cases], boot.is_counted)
+                 for boot in kvmrig.boots(VARIANTS, CASES)]
+        self.assertEqual(found, [("mitigations=off", 1, ["kvm", "other"], ["alone", "pair"], False),
+                                 ("mitigations=auto", 1, ["slow"], ["alone", "pair"], False),
+                                 ("mitigations=off", 1, ["kvm"], ["alone", "pair"], True),
+                                 ("mitigations=off", 2, ["kvm", "other"], ["smp"], False),
+                                 ("mitigations=auto", 2, ["slow"], ["smp"], False),
+                                 ("mitigations=off", 2, ["kvm"], ["smp"], True)])
+
+    def lines(self, is_counted):
+        lines = kvmrig.Boot("", 1, VARIANTS[:1], CASES[1:2], is_counted).script().splitlines()
+        start = lines.index("load kvm 'a=1' ''")
+        return lines[start + 1:start + 6]
 
     def test_script_starts_the_vms_of_a_case_before_it_waits(self):
-        lines = kvmrig.script(list(VARIANTS[:1]), list(CASES[1:2])).splitlines()
-        start = lines.index("load kvm 'a=1' ''")
-        self.assertEqual(lines[start + 1:start + 6], [
-            "runner kvm:pair.0 0 /lib/bench.elf 'role=a' & p0=$!", "runner kvm:pair.1 0 /lib/bench.elf 'role=b' & p1=$!",
+        self.assertEqual(self.lines(False), [
+            "runner kvm:pair.0 0 8 /lib/bench.elf 'role=a' & p0=$!", "runner kvm:pair.1 0 8 /lib/bench.elf 'role=b' & p1=$!",
             "wait $p0; ended kvm:pair.0 $?", "wait $p1; ended kvm:pair.1 $?", "unload"])
+
+    def test_the_first_vm_has_the_marks(self):
+        first, second = self.lines(True)[:2]
+        self.assertIn("'role=a rounds=20 marks=1'", first)
+        self.assertNotIn("marks", second)
 
     def test_words_of_a_variant(self):
         self.assertEqual(Variant("x", "a=1", "b=2", "c").words(), "kvm a=1 kvm_intel b=2 c")
@@ -118,6 +128,34 @@ class Console(unittest.TestCase):
     def test_figures(self):
         self.assertEqual(kvmrig.parse(CONSOLE), {"kvm": {"cpuid": (975, "ticks"), "ratio": (1.5, "times")},
                                                  "other": {"cpuid": (969, "ticks")}})
+
+    def test_switches_between_the_vms_of_a_case(self):
+        # One begins a second after the other; its turns begin 60 ticks after the other's end.
+        console = "k:switch.0| origin 0 at 1000\nk:switch.0| gap 1100 1300\nk:switch.0| gap 1500 1700\n" \
+            "k:switch.1| origin 1000000000 at 1000\nk:switch.1| gap 0 160\nk:switch.1| gap 240 560\nrig: end\n"
+        self.assertEqual(kvmrig.parse(console), {"k": {"switch": (60, "ticks")}})
+
+    def test_what_a_mib_takes_is_the_difference_of_two_sizes(self):
+        console = "k:small.0| created 5000\nk:small.0| 1..1\nk:large.0| created 133000\nrig: end\n"
+        self.assertEqual(kvmrig.parse(console), {"k": {"vm_creation_mib": (1000, "ticks")}})
+
+    def test_counts(self):
+        """The kernel's instructions between the first and the second mark of each metric."""
+        console = "k:alone.0| bench cpuid 9 ticks\nk:switch.0| gap 1 2\nk:small.0| created 9\nrig: end\n"
+        step = "(0).[{}] [0x00{}] 0010:{} (unk. ctxt): {:30} ; 0f"
+        mark = "(0) Magic breakpoint"
+        kernel, guest = "ffffffff81000000", "0000000000200000"
+        listing = "\n".join([
+            mark, step.format(1, "1", kernel, "vmread rax, rbx"), step.format(2, "2", guest, "wrmsr"),
+            step.format(3, "1", kernel, "lock add dword ptr ds:[rbx], eax"), mark,
+            step.format(4, "1", kernel, "vmread rax, rbx"), mark] +
+            [step.format(5, "1", kernel, "vmread rax, rbx")] * 3 + [mark])
+        found = kvmrig.parse_counts(console, listing)["k"]
+        self.assertEqual({name: value for name, (value, _) in found.items() if value},
+                         {"cpuid.vmread": 1, "cpuid.atomic": 1, "switch.vmread": 2})
+        self.assertEqual(found["cpuid.wrmsr"], (0, "count"))
+        with self.assertRaisesRegex(Failure, "3 marks for 2 metrics"):
+            kvmrig.parse_counts(console, listing[:-len(mark)])
 
     def test_failures_are_told(self):
         for bad in ("kvm:alone.0| not ok 2 - each came", "kvm:alone.0| Bail out! no CPU 1",
@@ -191,6 +229,10 @@ class Table(unittest.TestCase):
         rows = kvmtable.table(FIGURES, {"kvm": {"cpuid": (1000.0, "ticks")}})
         self.assertEqual(rows[1].split(), ["cpuid", "975", "1071", "-2.5", "%"])
         self.assertEqual(rows[2].split(), ["switch", "5000", "-", "new"])
+        self.assertEqual(len(rows), 3)
+        counted = {"kvm": {**FIGURES["kvm"], "cpuid.vmread": (7.0, "count"), "cpuid.atomic": (2.0, "count")}}
+        self.assertEqual([row.split() for row in kvmtable.table(counted, {})[-2:]],
+                         [["one", "round", "executes", "vmread", "atomic"], ["cpuid", "7", "2"]])
 
 
 if __name__ == "__main__":

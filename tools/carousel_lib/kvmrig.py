@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import os
 import re
+import statistics
 import time
 from dataclasses import dataclass
 
 from . import bzshell, image, initrd
+from .bench import suite, trace
 from .common import BUILD, STATUS_HYPERVISOR, STATUS_TIMEOUT, Failure, tail
 from .kvmtable import Figures
 from .machines import BOCHS_IPS, Bochs, Options
 
 DEMO = os.path.join(BUILD, "demo")
 RIG = os.path.join(BUILD, "kvm")
-STUB = os.path.join(BUILD, "stubs", "bench.elf")
 MEMORY = 384        # MiB
 SECONDS = 600       # for one boot and all its runs
+METRICS_MAX = 50    # of one boot
+MARKS = f" rounds={suite.TRACED_ROUNDS} marks=1"
 
 # Linux' idea of the TSC's rate is what Bochs does (leaf 0x15 lies); RDRAND and RDSEED are hidden, since Bochs seeds
 # them from the date; the rest spares it what only costs time.
@@ -54,10 +57,11 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Guest:
-    """A VM: on which CPUs its vCPUs are, and its command line."""
+    """A VM: on which CPUs its vCPUs are, its command line, and its memory."""
 
     cpus: str
     words: str
+    mem: int = 8  # MiB
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,16 @@ class Case:
     guests: tuple[Guest, ...]
 
 
+SMALL, LARGE = 8, 136  # MiB: what the large VM takes more to make is for so many MiB
+
+# The same words as for Carousel. But a turn lasts 4 ms here (Debian's HZ is 250).
 CASES = (
-    Case("alone", 1, (Guest("0", "rounds=1000"),)),
+    Case("alone", 1, (Guest("0", "part=alone"),)),
+    Case("pingpong", 1, (Guest("0,0", "part=pingpong"),)),
+    Case("switch", 1, (Guest("0", "part=busy ms=200"), Guest("0", "part=busy ms=200"))),
+    Case("small", 1, (Guest("0", "part=quick", SMALL),)),
+    Case("large", 1, (Guest("0", "part=quick", LARGE),)),
+    Case("pair", 2, (Guest("0,1", "part=pair rounds=200"),)),
 )
 
 INIT = """\
@@ -79,6 +91,7 @@ export PATH=/bin
 busybox mount -t proc proc /proc
 busybox --install -s /bin
 mount -t sysfs sysfs /sys
+echo always >/sys/kernel/mm/transparent_hugepage/enabled # off by itself with so little memory
 insmod /lib/irqbypass.ko
 load() { # VARIANT, kvm's parameters, kvm-intel's parameters
 	insmod /lib/kvm.ko $2 || echo "rig: failed: kvm.ko"
@@ -86,6 +99,7 @@ load() { # VARIANT, kvm's parameters, kvm-intel's parameters
 	for name in enable_apicv preemption_timer; do
 		echo "rig: $1: $name $(cat /sys/module/kvm_intel/parameters/$name)"
 	done
+	echo "rig: $1: l1tf: $(cat /sys/devices/system/cpu/vulnerabilities/l1tf)"
 }
 unload() { rmmod kvm_intel; rmmod kvm; }
 ended() { [ $2 = 0 ] || echo "rig: failed: $1: status $2"; }
@@ -100,30 +114,48 @@ for letter in S h u t d o w n; do
 done
 """
 
-LINE = re.compile(r"(\w+):(\w+)\.\d+\| bench (\S+) (\d+(?:\.\d+)?) (\S+)")
+LINE = re.compile(r"(\w+):(\w+)\.(\d+)\| (.*)")  # variant, case, number of the guest
+CREATED = re.compile(r"created (\d+)$")
 
 
-def script(variants: list[Variant], cases: list[Case]) -> str:
-    """/init of one boot."""
-    text = INIT
-    for variant in variants:
-        text += f"load {variant.name} '{variant.kvm}' '{variant.intel}'\n"
-        for case in cases:
-            names = [f"{variant.name}:{case.name}.{number}" for number in range(len(case.guests))]
-            for number, (name, guest) in enumerate(zip(names, case.guests)):
-                text += f"runner {name} {guest.cpus} /lib/bench.elf '{guest.words}' & p{number}=$!\n"
-            text += "".join(f"wait $p{number}; ended {name} $?\n" for number, name in enumerate(names))
-        text += "unload\n"
-    return text + INIT_END
+@dataclass(frozen=True)
+class Boot:
+    """One start of Linux: what KVM is loaded with one after the other, and what runs each time. `is_counted`: the
+    guests have marks, and Bochs' debugger lists what is executed between them."""
+
+    append: str
+    cpus: int
+    variants: tuple[Variant, ...]
+    cases: tuple[Case, ...]
+    is_counted: bool = False
+
+    def script(self) -> str:
+        """/init."""
+        text = INIT
+        for variant in self.variants:
+            text += f"load {variant.name} '{variant.kvm}' '{variant.intel}'\n"
+            for case in self.cases:
+                names = [f"{variant.name}:{case.name}.{number}" for number in range(len(case.guests))]
+                for number, (name, guest) in enumerate(zip(names, case.guests)):
+                    words = guest.words + (MARKS if self.is_counted and number == 0 else "")
+                    text += f"runner {name} {guest.cpus} {guest.mem} /lib/bench.elf '{words}' & p{number}=$!\n"
+                text += "".join(f"wait $p{number}; ended {name} $?\n" for number, name in enumerate(names))
+            text += "unload\n"
+        return text + INIT_END
+
+    def title(self) -> str:
+        names = ", ".join(variant.name for variant in self.variants)
+        return f"Linux with {self.cpus} CPU(s), {self.append}: {names}{', counted' if self.is_counted else ''}"
 
 
-def boots(variants: tuple[Variant, ...], cases: tuple[Case, ...]) -> list[tuple[str, int, list[Variant], list[Case]]]:
-    """(command line's words, CPUs, variants, cases) of each boot that is needed."""
+def boots(variants: tuple[Variant, ...], cases: tuple[Case, ...]) -> list[Boot]:
+    """One for each kernel command line and number of CPUs; and the first variant's once more, counted."""
     found = []
     for cpus in sorted({case.cpus for case in cases}):
+        here = tuple(case for case in cases if case.cpus == cpus)
         for append in dict.fromkeys(variant.append for variant in variants):
-            found.append((append, cpus, [variant for variant in variants if variant.append == append],
-                          [case for case in cases if case.cpus == cpus]))
+            found.append(Boot(append, cpus, tuple(v for v in variants if v.append == append), here))
+        found.append(Boot(variants[0].append, cpus, variants[:1], here, is_counted=True))
     return found
 
 
@@ -165,14 +197,62 @@ def build_kernel(target: str) -> None:
 def parse(text: str) -> Figures:
     """The figures that a console tells, a column for each variant; or a Failure when it tells of one."""
     found: Figures = {}
+    created: dict[str, dict[str, int]] = {}
+    for (variant, case), guests in consoles(text).items():
+        rows = found.setdefault(variant, {})
+        for lines in guests:
+            rows.update(suite.parse_lines(lines))
+        created.setdefault(variant, {})[case] = next((int(match[1]) for match in map(CREATED.match, guests[0])
+                                                      if match), 0)
+        taken = suite.switches([suite.parse_gaps(lines) for lines in guests])
+        if taken:
+            rows["switch"] = (round(statistics.median(taken)), "ticks")
+    for variant, ticks in created.items():
+        if "small" in ticks and "large" in ticks:
+            each = (ticks["large"] - ticks["small"]) / (LARGE - SMALL)
+            found[variant]["vm_creation_mib"] = (round(each), "ticks")
+    return found
+
+
+def consoles(text: str) -> dict[tuple[str, str], list[list[str]]]:
+    """{(variant, case): each guest's lines}; a Failure when one of them failed, or Linux did."""
+    found: dict[tuple[str, str], list[list[str]]] = {}
     for line in text.splitlines():
         if re.search(r"rig: failed|\| not ok |\| Bail out!", line):
             raise Failure(f"a run of the benchmark guest failed: {line.strip()}", status=1)
         match = LINE.search(line)
         if match:
-            found.setdefault(match[1], {})[match[3]] = (float(match[4]), match[5])
+            guests = found.setdefault((match[1], match[2]), [])
+            number = int(match[3])
+            guests += [[] for _ in range(number + 1 - len(guests))]
+            guests[number].append(match[4])
     if "rig: end" not in text:
         raise Failure("Linux did not come to its end", status=STATUS_HYPERVISOR)
+    return found
+
+
+class LinuxCode:
+    """Whose an instruction is: the kernel's by its address; else the guest's, or the runner's in user space."""
+
+    @staticmethod
+    def owner(_physical: int, linear: int) -> str:
+        return "linux" if linear >> 63 else trace.GUEST
+
+
+def parse_counts(text: str, listing: str) -> Figures:
+    """How many of the dear instructions the kernel executes in one round of each path: rows METRIC.COLUMN. `text` is
+    the console of a counted boot, `listing` what Bochs' debugger printed."""
+    sections = trace.parse(listing, LinuxCode)
+    found: Figures = {}
+    metrics = []
+    for (variant, case), guests in consoles(text).items():
+        told = list(suite.parse_lines(guests[0])) or [metric for metric in ("switch",) if metric == case]
+        metrics += [(variant, metric, 2 if metric == "switch" else 1) for metric in told]
+    if len(sections) != 2 * len(metrics):
+        raise Failure(f"{len(sections)} marks for {len(metrics)} metrics", "each has two", STATUS_HYPERVISOR)
+    for (variant, metric, passes), steps in zip(metrics, sections[::2]):
+        for column, number in trace.count(steps).items():
+            found.setdefault(variant, {})[f"{metric}.{column}"] = (-(-number // passes), "count")
     return found
 
 
@@ -199,32 +279,37 @@ def run(machine: Bochs, iso: str) -> str:
     return text.decode("utf-8", "replace").replace("\r", "")
 
 
-def boot(append: str, cpus: int, variants: list[Variant], cases: list[Case], model: str, folder: str) -> str:
-    """Makes the image of one boot and runs it: its console."""
+def start(boot: Boot, model: str, folder: str) -> Figures:
+    """Makes the image of one boot and runs it: what it tells."""
     os.makedirs(folder, exist_ok=True)
     kernel, disk, iso = (os.path.join(folder, name) for name in ("vmlinuz", "initrd.cpio", "image.iso"))
-    files = {**find_modules(), "bin/runner": os.path.join(RIG, "runner"), "lib/bench.elf": STUB}
+    files = {**find_modules(), "bin/runner": os.path.join(RIG, "runner"), "lib/bench.elf": suite.STUB}
     build_kernel(kernel)
-    initrd.make(disk, script(variants, cases), files, {"dev/null": (1, 3), "dev/kvm": (10, 232)})
-    image.build_linux(iso, kernel, disk, f"{APPEND} {append}")
+    initrd.make(disk, boot.script(), files, {"dev/null": (1, 3), "dev/kvm": (10, 232)})
+    image.build_linux(iso, kernel, disk, f"{APPEND} {boot.append}")
     # Linux reads MSRs at its start that no model of Bochs has.
-    options = Options(cpus=cpus, memory=MEMORY, cpu_model=model, extra=["cpu: ignore_bad_msrs=1"])
+    options = Options(cpus=boot.cpus, memory=MEMORY, cpu_model=model, extra=["cpu: ignore_bad_msrs=1"])
+    if boot.is_counted:
+        options.debugger = ["c"] + ["trace on", "c", "trace off", "c"] * METRICS_MAX
     try:
-        return run(Bochs(folder, options), iso)
+        text = run(Bochs(folder, options), iso)
     finally:
         for path in (kernel, disk, iso):
             os.unlink(path)
+    if not boot.is_counted:
+        return parse(text)
+    with open(os.path.join(folder, "bochs.out"), encoding="utf-8", errors="replace") as file:
+        return parse_counts(text, file.read())
 
 
 def measure(model: str, variants: tuple[Variant, ...] = VARIANTS, cases: tuple[Case, ...] = CASES) -> Figures:
     """The figures of all boots, a column for each variant."""
     figures: Figures = {variant.name: {} for variant in variants}
-    for number, (append, cpus, some_variants, some_cases) in enumerate(boots(variants, cases)):
+    for number, boot in enumerate(boots(variants, cases)):
         folder = os.path.join(BUILD, "logs", "bench-kvm", str(number))
-        names = ", ".join(variant.name for variant in some_variants)
-        print(f"Linux with {cpus} CPU(s), {append}: {names}", flush=True)
+        print(boot.title(), flush=True)
         try:
-            found = parse(boot(append, cpus, some_variants, some_cases, model, folder))
+            found = start(boot, model, folder)
         except Failure as failure:
             last = tail(os.path.join(folder, "console.log"), 5)
             raise Failure(failure.message, failure.remedy or f"see {folder}; it ends: {last}",

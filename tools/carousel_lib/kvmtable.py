@@ -75,11 +75,21 @@ def fill(bench: str, figures: Figures) -> str:
 
 
 def table(figures: Figures, stored: Figures) -> list[str]:
-    """Rows for a person: each column's figure, and how MAIN's differs from the stored one."""
+    """Rows for a person: each column's figure, and how MAIN's differs from the stored one; then MAIN's counts
+    (METRIC.COLUMN), those of one metric in one row."""
     rows = [f"{'metric':24}" + "".join(f"{column:>21}" for column in figures) + f"{'change':>10}"]
+    counts: dict[str, dict[str, str]] = {}
     for metric in metrics(figures):
+        path, _, counted = metric.partition(".")
+        if counted:
+            counts.setdefault(path, {})[counted] = f"{figures[MAIN][metric][0]:g}"
+            continue
         cells = [f"{columns[metric][0]:21g}" if metric in columns else f"{'-':>21}" for columns in figures.values()]
-        new, old = (table.get(MAIN, {}).get(metric, (None,))[0] for table in (figures, stored))
+        new, old = (where.get(MAIN, {}).get(metric, (None,))[0] for where in (figures, stored))
         change = "" if new is None else "new" if not old else f"{(new - old) / old * 100:+.1f} %"
         rows.append(f"{metric:24}" + "".join(cells) + f"{change:>10}")
+    if counts:
+        names = list(next(iter(counts.values())))
+        rows += ["", f"{'one round executes':24}" + "".join(f"{name:>9}" for name in names)]
+        rows += [f"{path:24}" + "".join(f"{row.get(name, ''):>9}" for name in names) for path, row in counts.items()]
     return rows

@@ -9,6 +9,7 @@
 #include "tests/bench/kvm/ports.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RAM_SIZE      (16u << 20)
+#define MIB_MAX       1024
 #define LIMIT_SECONDS 60
 #define STATUS_STUCK  3
 
@@ -108,6 +109,17 @@ static void parse_cpus(const char *text)
 	} while (*end_of_number == ',');
 }
 
+static size_t parse_size(const char *text)
+{
+	char *end_of_number;
+	long mib = strtol(text, &end_of_number, 10);
+
+	errno = 0;
+	if (*end_of_number || mib < 2 || mib > MIB_MAX || mib % 2)
+		fail("the memory's size: an even number of MiB");
+	return (size_t)mib << 20;
+}
+
 /* How the guest has ended. */
 static int wait_for_end(void)
 {
@@ -126,16 +138,19 @@ static int wait_for_end(void)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
+	uint64_t start, created;
 	int status;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: runner NAME CPU[,CPU...] STUB.ELF COMMAND-LINE\n");
+	if (argc != 6) {
+		fprintf(stderr, "usage: runner NAME CPU[,CPU...] MIB STUB.ELF COMMAND-LINE\n");
 		return 2;
 	}
 	ports_init(argv[1]);
 	parse_cpus(argv[2]);
-	machine_create(&machine, RAM_SIZE);
-	machine_load(&machine, argv[3], argv[4]);
+	start = __builtin_ia32_rdtsc();
+	machine_create(&machine, parse_size(argv[3]));
+	machine_load(&machine, argv[4], argv[5]);
+	created = __builtin_ia32_rdtsc() - start;
 	sem_init(&ended, 0, 0);
 	for (unsigned i = 0; i < machine.vcpu_count; i++) {
 		errno = pthread_create(&thread, NULL, run_vcpu, &machine.vcpus[i]);
@@ -143,6 +158,7 @@ int main(int argc, char **argv)
 			fail("a vCPU's thread");
 	}
 	status = wait_for_end();
+	printf("%s| created %" PRIu64 "\n", argv[1], created);
 	pthread_mutex_lock(&ports_lock);
 	ports_flush();
 	/* A console that still sends would disturb the next run. */
