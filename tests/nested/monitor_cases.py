@@ -60,7 +60,7 @@ def pausing() -> Case:
                     is_tap=False, reason="^killed: twice$", must=[r"(?s)tick 1 of 100000.*tick 1 of 100000"]),
               Guest("gone", stub="spinner", append="slices=1000000", verdict="failed", is_tap=False,
                     reason="^killed: paused$")]
-    return Case("monitor-pause", guests, cpus=2, timeout=60, status=(1,), monitor_script=[
+    return Case("monitor-pause", guests, cpus=2, ips=IPS_TIME, timeout=60, status=(1,), monitor_script=[
         r"wait-for again\| # tick 1 ", r"wait-for ticker\| # tick ", "pause ticker", "vcpus ticker", "pause again", "pause gone", "wait 0.3",
         "reset again", "vcpus gone", "kill gone paused", "resume again", "resume ticker",
         r"wait-for again\| # tick 1 ", "pause again", "kill again twice"],
