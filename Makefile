@@ -291,9 +291,11 @@ lint-cppcheck:
 		tests/bench/kvm
 
 # Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it). SCALE=1: the same with
-# more VMs and pCPUs. ARGS: more words for tools/bench, as ARGS="--account cpuid".
+# more VMs and pCPUs; DOCS=1: all of it into docs/performance.md. ARGS: more words for tools/bench, as
+# ARGS="--account cpuid".
 bench: $(BUILD)/carousel.elf stubs
-	@tools/bench $(if $(filter 1,$(STORE)),--store) $(if $(filter 1,$(SCALE)),--scale) $(ARGS)
+	@tools/bench $(if $(filter 1,$(STORE)),--store) $(if $(filter 1,$(SCALE)),--scale) \
+		$(if $(filter 1,$(DOCS)),--docs) $(ARGS)
 
 # KVM's figures in the same emulator, for the last columns of build/bench.tsv: Debian's Linux in Bochs, a
 # program of ours for /dev/kvm, the benchmark guest (STORE=1 writes tests/bench/kvm.tsv). Some minutes.

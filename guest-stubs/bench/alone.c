@@ -24,6 +24,7 @@
 #define SELF_IPI     (APIC_ICR_SELF | APIC_ICR_ASSERT | APIC_DM_FIXED | VECTOR_BENCH)
 #define UNKNOWN_CALL 0xffff
 #define MIN_TICKS    4000
+#define PHASES       100 /* or all deadlines would meet a polling loop at the same place */
 
 static void bench_instructions(void)
 {
@@ -96,7 +97,7 @@ void bench_deadline(const char *metric, uint64_t ns, bool is_halting)
 	for (uint64_t i = 0; i < WARM_UP; i++)
 		deadline_once(ahead, is_halting);
 	for (uint64_t i = 0; i < rounds; i++) {
-		samples[i] = deadline_once(ahead, is_halting);
+		samples[i] = deadline_once(ahead + i % PHASES, is_halting);
 		early += (int64_t)samples[i] < 0;
 	}
 	if (has_marks()) {

@@ -21,6 +21,11 @@
 #define SHORT_NS  (50 * NS_PER_US)
 #define NO_CHANGE 2
 
+/* Each round a little later than the one before, or all would meet a polling loop at the same
+ * place. */
+#define PHASES   100
+#define PHASE_NS 60
+
 static volatile bool is_over;
 static volatile unsigned turn;
 
@@ -69,7 +74,7 @@ static void bench_ipi(const char *metric, void (*other)(uint64_t), uint64_t arg,
 		send_once();
 	}
 	for (uint64_t i = 0; i < rounds; i++) {
-		clock_spin_ns(gap);
+		clock_spin_ns(gap + i % PHASES * PHASE_NS);
 		samples[i] = send_once();
 	}
 	if (has_marks()) {

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 import support  # noqa: F401
-from carousel_lib.bench import boot, scale, suite, table, trace
+from carousel_lib.bench import boot, docs, scale, suite, table, trace
 from carousel_lib.bench.table import Figure
 from carousel_lib.common import Failure
 
@@ -155,6 +155,27 @@ class Judge(unittest.TestCase):
         self.assertLessEqual({metric for metric, _, _ in table.read_caps()}, metrics)
         self.assertLessEqual(set(table.read_goals()) - {"linux_ratio"}, metrics)
         self.assertLessEqual(metrics, set(table.read_baseline()))
+
+
+class Docs(unittest.TestCase):
+    def test_a_part_is_replaced_and_nothing_else(self):
+        text = "a\n<!-- figures -->\nold\n<!-- /figures -->\nb\n"
+        self.assertEqual(docs.replace(text, "figures", ["new"]), "a\n<!-- figures -->\nnew\n<!-- /figures -->\nb\n")
+        self.assertEqual(docs.replace(docs.replace(text, "figures", []), "figures", ["old"]), text)
+        self.assertRaises(Failure, docs.replace, text, "counts", [])
+
+    def test_what_misses_its_goal_is_accounted_for(self):
+        rows = [table.Row("a", "ticks", 9, 9, 8), table.Row("b", "ticks", 7, 7, 8)]
+        steps = [trace.Step(0, 0, 0, "nop", owner) for owner in ("guest", "exit", "exit")]
+        self.assertEqual(docs.accounts({"a": steps, "b": steps}, rows),
+                         ["- `a`, 3 in its marked round: exit 2, guest 1."])
+        self.assertEqual(docs.figures([table.Row("a", "KiB", 8, None, None, 40)])[2:], ["| `a` | 8 KiB |  | 40 | 5.0 |"])
+
+    def test_the_document_has_all_parts(self):
+        with open(docs.DOCUMENT, encoding="utf-8") as file:
+            text = file.read()
+        for part in ("figures", "counts", "accounts", "scale"):
+            docs.replace(text, part, [])
 
 
 class Scale(unittest.TestCase):
