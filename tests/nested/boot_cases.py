@@ -78,6 +78,12 @@ def configurations() -> list[Case]:
                       carousel=fixtures.carousel_elsewhere(0x820000)),
         configuration("escape", f"timeout none\n{good}\n", [r"  1  Carousel"], replies=[
             ("Enter starts", b"\x1b")]),
+        # The second entry, by the time.
+        configuration("timeout", "timeout 2\ndefault 2\n"
+                      "entry First\nmultiboot2 /carousel/none\n"
+                      f"entry Second\n{good} cpus=1\nmodule2 /carousel/module00 vm=a kernel\n",
+                      [NO_VMX, r"2  Second .* in +1 s", r"\\carousel\\module00: \d+ KiB", r"\b1 pCPU online"],
+                      cpus=2, status=(2,), until="", replies=[]),
         # The second entry, by keys: its command line reaches the hypervisor.
         configuration("menu", "timeout none\n"
                       "entry First\nmultiboot2 /carousel/none\n"
