@@ -1,5 +1,6 @@
-/* What firmware tells by ACPI: copied out of its tables once. */
+/* What firmware tells: ACPI's tables, copied out once, and SMBIOS' names. */
 #include "boot/firmware.h"
+#include "boot/smbios.h"
 #include "lib/checked.h"
 #include "lib/log.h"
 #include "mm/hostmap.h"
@@ -26,4 +27,21 @@ void firmware_read_acpi(struct boot *boot)
 	boot->has_fadt = !acpi_read_fadt(&acpi, &boot->fadt);
 	if (!boot->has_fadt)
 		log_warn("firmware has no ACPI FADT: no power-off");
+}
+
+/* Where BIOS leaves the entry point; under UEFI the boot loader passes the structures. */
+#define SMBIOS_AREA      0xf0000u
+#define SMBIOS_AREA_SIZE 0x10000u
+
+void firmware_tell_machine(const struct boot *boot)
+{
+	const uint8_t *structures = boot->mb2.smbios;
+	struct smbios_place place = {.len = boot->mb2.smbios_len};
+	char text[SMBIOS_TEXT_MAX];
+
+	if (!structures && !boot->mb2.efi_mmap.data &&
+	    smbios_find(hpa_to_ptr(HPA(SMBIOS_AREA)), SMBIOS_AREA_SIZE, &place))
+		structures = map_early(NULL, place.hpa, place.len);
+	if (structures && smbios_describe(structures, place.len, text, sizeof(text)))
+		log_info("machine: %s", text);
 }

@@ -120,6 +120,7 @@ static hpa_t init_memory(void)
 
 	if (memory_read_map(&boot))
 		boot_end(2, "no usable memory map");
+	firmware_tell_machine(&boot);
 	firmware_read_acpi(&boot);
 	if (!memory_take_low_page(&boot, &trampoline))
 		log_warn("no free page below 640 KiB: other CPUs cannot be started");

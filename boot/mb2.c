@@ -8,6 +8,8 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
+#define SMBIOS_TAG_SIZE 16u /* version and padding; the structures follow */
+
 struct tag_framebuffer {
 	struct mb2_tag tag;
 	uint64_t address;
@@ -150,6 +152,13 @@ static bool read_rsdp(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
 	return true;
 }
 
+static bool read_smbios(struct mb2 *mb2, const uint8_t *tag, uint32_t size)
+{
+	mb2->smbios = tag + SMBIOS_TAG_SIZE;
+	mb2->smbios_len = size - SMBIOS_TAG_SIZE;
+	return true;
+}
+
 /* The least sizes of the root pointer: 'Root System Description Pointer (RSDP)'. */
 #define RSDP_V1_SIZE 20u
 #define RSDP_V2_SIZE 36u
@@ -160,6 +169,7 @@ static const struct tag_kind tag_kinds[] = {
 	[MB2_TAG_MODULE] = {sizeof(struct mb2_tag_module) + 1, "module", read_module},
 	[MB2_TAG_MMAP] = {sizeof(struct mb2_tag_mmap), "memory map", read_mmap},
 	[MB2_TAG_FRAMEBUFFER] = {sizeof(struct tag_framebuffer), "framebuffer", read_framebuffer},
+	[MB2_TAG_SMBIOS] = {SMBIOS_TAG_SIZE, "SMBIOS", read_smbios},
 	[MB2_TAG_ACPI_OLD] = {sizeof(struct mb2_tag) + RSDP_V1_SIZE, "ACPI old RSDP", read_rsdp},
 	[MB2_TAG_ACPI_NEW] = {sizeof(struct mb2_tag) + RSDP_V2_SIZE, "ACPI new RSDP", read_rsdp},
 	[MB2_TAG_EFI_MMAP] = {sizeof(struct mb2_tag_mmap), "EFI memory map", read_efi_mmap},

@@ -69,6 +69,8 @@ struct mb2 {
 	/* The copy of the ACPI root pointer, the newer of those given; NULL when there is none. */
 	const uint8_t *rsdp;
 	uint32_t rsdp_len;
+	const uint8_t *smbios; /* the structures; NULL when there are none */
+	uint32_t smbios_len;
 };
 
 /* Parses the structure at `info`, of which at most `available` bytes may be read. 0; or -EINVAL,

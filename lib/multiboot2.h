@@ -34,6 +34,7 @@
 #define MB2_TAG_MMAP          6
 #define MB2_TAG_FRAMEBUFFER   8
 #define MB2_TAG_ELF_SECTIONS  9
+#define MB2_TAG_SMBIOS        13
 #define MB2_TAG_ACPI_OLD      14
 #define MB2_TAG_ACPI_NEW      15
 #define MB2_TAG_EFI_MMAP      17

@@ -6,8 +6,6 @@
 #include "boot/efi/map.h"
 #include "boot/mb2.h"
 
-#define MB2_TAG_SMBIOS 13 /* which boot/mb2.c does not read */
-
 struct info {
 	uint8_t *bytes; /* at a multiple of 8 */
 	uint32_t size, used;

@@ -27,10 +27,13 @@ def tcg(way: str, cpus: int, memory: int = 512) -> Case:
     """QEMU's own emulation, which has no VMX, up to Carousel's message."""
     started = r"started by carousel\.efi" if way == "own" else "started by GRUB"
     name = f"tcg-{way}-{cpus}cpu" + (f"-{memory >> 10}g" if memory >= 1024 else "") + "-no-vmx"
+    # GRUB passes no SMBIOS tables under UEFI.
+    machine = {"bios": [r"machine: QEMU Standard PC .*, firmware SeaBIOS"],
+               "own": [r"machine: QEMU Standard PC .*, firmware EFI Development Kit II"]}.get(way, [])
     # The firmware keeps some MiB for itself.
     found = rf"memory: {'6' if memory == 6144 else ''}[15]\d\d MiB"
     return Case(name, [], host="qemu", cpus=cpus, memory=memory, status=(2,), raw=FOREIGN, timeout=150,
-                must=[NO_VMX, started, rf"\b{cpus} pCPUs? online", found], **WAYS[way])
+                must=[NO_VMX, started, rf"\b{cpus} pCPUs? online", found, *machine], **WAYS[way])
 
 
 def bochs(way: str) -> Case:

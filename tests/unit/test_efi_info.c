@@ -149,6 +149,8 @@ static void test_round_trip(void **state)
 	assert_string_equal(mb2.module[0].string, "vm=a kernel -- \"x\"");
 	assert_int_equal(mb2.module[1].start, mb2.module[1].end);
 	assert_int_equal(mb2.rsdp_len, sizeof(rsdp2));
+	assert_int_equal(mb2.smbios_len, sizeof(smbios));
+	assert_memory_equal(mb2.smbios, smbios, sizeof(smbios));
 	assert_memory_equal(mb2.rsdp, rsdp2, sizeof(rsdp2));
 	assert_true(mb2.has_framebuffer);
 	assert_int_equal(mb2.framebuffer.address, 0x80000000);
