@@ -11,11 +11,11 @@ LEFT, GAP = 140, 28
 HEIGHT, ROW = 64, 112     # of the bars, of a row
 WIDTH_MAX = 260.0
 VMS_MAX = 16
-REASONS = 5
+REASONS = 5               # they need 19 pixels each
 DECADES = [(10 ** power, svg.duration(10 ** power / 1000)) for power in range(0, 12)]  # ns
 
-KINDS = [("exit_cost", "cost of an exit"), ("wake_latency", "from a wake-up to running"),
-         ("halt_wait", "blocked in a halt"), ("poll", "halt polls: event came, in vain")]
+KINDS = [("exit_cost", "cost of an exit"), ("wake_latency", "wake-up to running"),
+         ("halt_wait", "blocked in a halt"), ("poll", "halt polls")]
 
 
 class Histogram:
@@ -89,12 +89,11 @@ def _reasons(vm: dict, x: float, y: float, width: float) -> list[str]:
     total = sum(ticks.values())
     parts = []
     for at, (name, count) in enumerate(sorted(ticks.items(), key=lambda pair: -pair[1])[:REASONS]):
-        top = y + at * 15.0
+        top = y + at * 19.0
         share = count / max(total, 1)
-        name = name if len(name) <= 22 else name[:21] + "\u2026"
-        parts += [svg.text(x, top + 9, name, "muted"), svg.text(x + width, top + 9, f"{100 * share:.1f} %", "number"),
-                  svg.element("rect", x=x + 122, y=top + 1, width=max(1.0, (width - 168) * share), height=9.0,
-                              class_="bar")]
+        name = name if len(name) <= 26 else name[:25] + "\u2026"
+        parts += [svg.text(x, top + 7, name, "muted"), svg.text(x + width, top + 7, f"{100 * share:.1f} %", "number"),
+                  svg.element("rect", x=x, y=top + 10, width=max(1.0, width * share), height=3.0, class_="bar")]
     return parts
 
 
@@ -110,8 +109,14 @@ def histograms(stats: dict, y: float, page: float) -> tuple[list[str], float]:
     width = min(WIDTH_MAX, (page - LEFT - 24 - GAP * (columns - 1)) / columns)
     parts += [svg.text(LEFT + at * (width + GAP), y + 14, name, "head")
               for at, name in enumerate([name for _, name in kinds] + ["exits by time"])]
-    parts.append(svg.text(LEFT, y + 30, "bars: how many, on a logarithmic scale; each from a power of two to twice "
-                          "as much", "muted"))
+    parts.append(svg.text(LEFT, y + 30, "bars: how many (on a logarithmic scale) took from a power of two to twice as "
+                          "long", "muted"))
+    if kinds and kinds[-1][0] == "poll":
+        x = LEFT + (len(kinds) - 1) * (width + GAP)
+        for what, class_ in (("event came", "bar"), ("in vain", "bar2")):
+            parts += [svg.element("rect", x=x, y=y + 21, width=10, height=10, class_=class_),
+                      svg.text(x + 15, y + 30, what, "muted")]
+            x += 90
     y += 56
     domains = {kind: _domain([charts[kind] for charts in by_vm]) for kind, _ in kinds}
     for vm, charts in zip(shown, by_vm):

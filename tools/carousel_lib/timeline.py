@@ -117,13 +117,14 @@ class Timeline:
 
 
 def begin_of(dump: Dump) -> int:
-    """From when on no pCPU's trace has a hole: rings keep the newest records."""
+    """From when on no pCPU's trace has a hole: rings keep the newest records. Otherwise the first event of a
+    vCPU: what it did before is not known, when the trace began later."""
     holes = [pcpu.records[0].tsc for pcpu in dump.pcpus.values() if pcpu.lost and pcpu.records]
     if holes:
         return max(holes)
-    starts = [record.tsc for pcpu in dump.pcpus.values() for record in pcpu.records[:1]]
-    created = [vcpu.values["created"] for vcpu in dump.vcpus.values()]
-    return min(starts + created, default=dump.tsc)
+    created = min((vcpu.values["created"] for vcpu in dump.vcpus.values()), default=dump.tsc)
+    return min((record.tsc for pcpu in dump.pcpus.values() for record in pcpu.records if record.vcpu),
+               default=created)
 
 
 class _Builder:
