@@ -220,7 +220,8 @@ class Picture:
         if fill:
             self.add(svg.element("rect", x=LEFT - 20, y=base - 18, width=11, height=11, rx=2, fill=fill))
         for at, number in enumerate(numbers):
-            self.add(svg.text(WIDTH - 100 + 76 * at, base - 8, number, "number"))
+            if number:
+                self.add(svg.text(WIDTH - 100 + 76 * at, base - 8, number, "number"))
         self.y += LANE + GAP
         return base
 
@@ -231,7 +232,7 @@ class Picture:
     def _pcpu(self, track: Track) -> None:
         view = self.view
         busy = sum(view.percent(spans) for spans in track.spans.values())
-        base = self._lane(track.name, "", f"guests {busy:.1f} %")
+        base = self._lane(track.name, "", "", f"guests {busy:.1f} %")
         layers = [(view.columns(track.spans[vm]), {"fill": self.fill[vm]},
                    f"{vm} on {track.name}: {view.percent(track.spans[vm]):.1f} %")
                   for vm in self.trace.vms if vm in track.spans]
