@@ -150,7 +150,7 @@ static int insert_hardware(struct vm_debug *debug, enum debug_point_type type, u
 	(void)remove_hardware(debug, type, address, len);
 	if (type == DEBUG_BREAK || type == DEBUG_HARDWARE_BREAK)
 		return take_register(debug, type, address, 1, address, len);
-	if (!len || len > DEBUG_HARDWARE_POINTS * PIECE_MAX)
+	if (!len || len > (uint64_t)DEBUG_HARDWARE_POINTS * PIECE_MAX)
 		return -EINVAL;
 	while (done < len) {
 		uint64_t piece = PIECE_MAX;

@@ -118,7 +118,7 @@ static bool read_name(const struct guest_symbols *s, uint32_t name, char to[GUES
 			return false;
 		if (!c)
 			break;
-		to[len++] = c > ' ' && c <= '~' ? c : '?';
+		to[len++] = (char)(c > ' ' && c <= '~' ? c : '?');
 	}
 	to[len] = '\0';
 	return len != 0;

@@ -199,7 +199,7 @@ static void report_stack(struct vmx_vcpu *v)
 	uint64_t rsp = vmread(GUEST_RSP) & (width == 8 ? UINT64_MAX : BIT_ULL(8 * width) - 1);
 	uint8_t bytes[STACK_WORDS * 8];
 	size_t n = vcpu_read_linear(&v->vcpu, vcpu_linear(&v->vcpu, SEG_SS, rsp), bytes,
-				    STACK_WORDS * width);
+				    (size_t)STACK_WORDS * width);
 	unsigned words = (unsigned)(n / width);
 
 	if (!words)
@@ -211,11 +211,11 @@ static void report_stack(struct vmx_vcpu *v)
 		for (unsigned k = i; k < MIN(words, i + a_line); k++)
 			len += (size_t)fmt_snprintf(line + len, sizeof(line) - len, " %0*lx",
 						    (int)digits,
-						    stack_word(bytes + k * width, width));
+						    stack_word(bytes + (size_t)k * width, width));
 		log_info("  stack +%02x:%s", i * width, line);
 	}
 	for (unsigned i = 0; i < words; i++) {
-		uint64_t word = stack_word(bytes + i * width, width);
+		uint64_t word = stack_word(bytes + (size_t)i * width, width);
 		struct place place = place_of(v, word);
 
 		if (place.text[0])

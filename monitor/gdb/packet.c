@@ -177,7 +177,7 @@ bool gdb_take(struct gdb_cursor *c, const char *string)
 {
 	size_t len = strlen(string);
 
-	if (c->is_bad || (size_t)(c->end - c->at) < len || memcmp(c->at, string, len))
+	if (c->is_bad || (size_t)(c->end - c->at) < len || memcmp(c->at, string, len) != 0)
 		return false;
 	c->at += len;
 	return true;

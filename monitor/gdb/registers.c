@@ -34,11 +34,11 @@ struct reg {
 #define FIELD(member) offsetof(struct debug_regs, member)
 #define GPR(n, i)                                                                                  \
 	{                                                                                          \
-		n, "int64", FIELD(gpr) + 8 * (i), 8, 8, WRITABLE                                   \
+		n, "int64", FIELD(gpr) + 8ul * (i), 8, 8, WRITABLE                                 \
 	}
 #define SELECTOR(n, i)                                                                             \
 	{                                                                                          \
-		n, "int32", FIELD(selector) + 2 * (i), 2, 4, 0                                     \
+		n, "int32", FIELD(selector) + 2ul * (i), 2, 4, 0                                   \
 	}
 #define ST(n)                                                                                      \
 	{                                                                                          \
@@ -65,8 +65,8 @@ static const struct reg core[] = {
 	GPR("rdx", GPR_RDX),
 	GPR("rsi", GPR_RSI),
 	GPR("rdi", GPR_RDI),
-	{"rbp", "data_ptr", FIELD(gpr) + 8 * GPR_RBP, 8, 8, WRITABLE},
-	{"rsp", "data_ptr", FIELD(gpr) + 8 * GPR_RSP, 8, 8, WRITABLE},
+	{"rbp", "data_ptr", FIELD(gpr) + 8ul * GPR_RBP, 8, 8, WRITABLE},
+	{"rsp", "data_ptr", FIELD(gpr) + 8ul * GPR_RSP, 8, 8, WRITABLE},
 	GPR("r8", 8),
 	GPR("r9", 9),
 	GPR("r10", 10),
