@@ -10,7 +10,7 @@
 #define EFER_LMA   BIT_ULL(10)
 #define MAXPHYADDR 52
 #define CANONICAL  47
-#define PIECE_MAX  8u
+#define PIECE_MAX  8ull
 
 /* Where the byte at a linear address is. The debugger reads what the CPU would, and more:
  * supervisor and user pages alike. */

@@ -13,8 +13,8 @@
 #define FX_FIP             8
 #define FX_FDP             16
 #define FX_MXCSR           24
-#define FX_ST(n)           (32 + 16 * (n))
-#define FX_XMM(n)          (160 + 16 * (n))
+#define FX_ST(n)           (32 + 16ul * (n))
+#define FX_XMM(n)          (160 + 16ul * (n))
 #define REGISTER_MAX_BYTES 16u
 
 enum register_flags {
