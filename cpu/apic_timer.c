@@ -19,13 +19,14 @@ static uint64_t timer_hz, tsc_hz;
 /* (o) What each pCPU's timer is armed for. */
 static struct {
 	uint64_t when;
+	uint64_t latest; /* it is never armed for later than this */
 } __aligned(CACHE_LINE) armed[MAX_PCPUS];
 
 void apic_timer_init(void)
 {
 	if (this_cpu_id() == 0)
 		has_tsc_deadline = cpuid(1, 0).ecx & CPUID_1_ECX_TSC_DEADLINE;
-	armed[this_cpu_id()].when = DEADLINE_NEVER;
+	armed[this_cpu_id()].when = armed[this_cpu_id()].latest = DEADLINE_NEVER;
 	apic_write(APIC_TIMER_INITIAL, 0);
 	apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
 	apic_write(APIC_LVT_TIMER, (has_tsc_deadline ? APIC_LVT_TSC_DEADLINE : 0) | VECTOR_TIMER);
@@ -77,6 +78,7 @@ void apic_timer_arm(uint64_t deadline)
 {
 	uint64_t *when = &armed[this_cpu_id()].when;
 
+	deadline = MIN(deadline, armed[this_cpu_id()].latest);
 	if (*when == deadline)
 		return;
 	*when = deadline;
@@ -87,6 +89,11 @@ void apic_timer_arm(uint64_t deadline)
 	else
 		apic_write(APIC_TIMER_INITIAL,
 			   deadline == DEADLINE_NEVER ? 0 : count_until(deadline));
+}
+
+void apic_timer_set_latest(uint64_t latest)
+{
+	armed[this_cpu_id()].latest = latest;
 }
 
 void apic_timer_note_expired(void)

@@ -22,7 +22,7 @@ static struct {
 	bool is_reflected;   /* (o) the guest has taken it */
 	uint64_t stopped_at; /* (o) written, read when the pCPU has stopped; 0: not */
 	bool has_stopped;    /* (a) */
-} __aligned(CACHE_LINE) nmi[MAX_PCPUS];
+} nmi[MAX_PCPUS];
 
 void nmi_probe(uint32_t cpu)
 {

@@ -12,12 +12,14 @@
 #include "lib/errno.h"
 #include "mm/hostmap.h"
 
-#define FIFO_BYTES  16u
+#define FIFO_BYTES    16u
 /* A byte takes 87 microseconds, and each look is an I/O access of half a microsecond or more; a
  * UART that is not ready after so many is stuck, and losing text is better than hanging. */
-#define READY_LOOKS 1000000u
+#define READY_LOOKS   1000000u
+/* So many are far from what a watchdog takes for ever. */
+#define WATCHED_LOOKS 4096u
 /* More than a UART can have pending: one that never stops is broken, and must not hang the host. */
-#define IRQ_ROUNDS  256u
+#define IRQ_ROUNDS    256u
 
 /* The ports whose interrupts are enabled. Grows at boot only, its head last. */
 static struct host_uart *ports; /* (a) */
@@ -42,8 +44,13 @@ static void reg_write(const struct host_uart *uart, unsigned reg, uint8_t value)
 
 static void wait_for(const struct host_uart *uart, uint8_t status)
 {
-	for (uint32_t i = 0; i < READY_LOOKS && (reg_read(uart, UART_LSR) & status) != status; i++)
+	for (uint32_t i = 0; i < READY_LOOKS && (reg_read(uart, UART_LSR) & status) != status;
+	     i++) {
+		/* A stuck UART is no stuck pCPU. */
+		if (i % WATCHED_LOOKS == WATCHED_LOOKS - 1)
+			percpu_note_progress();
 		cpu_relax();
+	}
 }
 
 static void fill_fifo(struct host_uart *uart)

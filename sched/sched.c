@@ -8,6 +8,7 @@
 #include "sched/balance.h"
 #include "sched/pin.h"
 #include "sched/timer.h"
+#include "sched/watchdog.h"
 #include "sched/trace.h"
 
 static struct runq runqs[MAX_PCPUS] __aligned(CACHE_LINE);
@@ -37,6 +38,7 @@ static void kick_irq(void)
 static void timer_irq(void)
 {
 	this_cpu()->timer_irqs++;
+	watchdog_timer_irq();
 }
 
 void sched_init_cpu(void)

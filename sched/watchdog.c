@@ -6,14 +6,13 @@
 #include "cpu/nmi.h"
 #include "cpu/panic.h"
 #include "sched/sched.h"
-#include "sched/timer.h"
 
 #define DEAD_LIMITS 10u
 
 static uint64_t limit;                  /* (i) TSC ticks; 0: off */
 static uint64_t ticks_a_ms;             /* (i) */
 static struct watch watches[MAX_PCPUS]; /* the watcher's */
-static struct sched_timer timers[2];    /* pCPU 0's and 1's */
+static uint64_t due[2];                 /* (o) of pCPU 0 and 1: TSC time of its next look */
 
 enum watch_action watch_look(struct watch *w, uint64_t progress, bool has_answered, uint64_t now,
 			     uint64_t most)
@@ -85,16 +84,30 @@ static void look_at(uint32_t cpu, uint64_t now)
 	}
 }
 
-static void look(struct sched_timer *timer, uint64_t now)
+static void look(uint32_t self, uint64_t now)
 {
-	uint32_t self = this_cpu_id();
-
 	if (self == 1)
 		look_at(0, now);
 	else
 		for (uint32_t cpu = 1; cpu < percpu_count(); cpu++)
 			look_at(cpu, now);
-	sched_timer_arm(timer, now + limit / 2);
+	due[self] = now + limit / 2;
+	apic_timer_set_latest(due[self]);
+}
+
+void watchdog_timer_irq(void)
+{
+	uint32_t self = this_cpu_id();
+	uint64_t now;
+
+	if (!limit || self >= ARRAY_SIZE(due) || !due[self])
+		return;
+	now = rdtsc();
+	if (now >= due[self])
+		look(self, now);
+	/* Whoever had armed it for more than this must do so again. */
+	apic_timer_arm(DEADLINE_NEVER);
+	sched_run_kick_hook();
 }
 
 void watchdog_init(uint64_t ticks, uint64_t hz)
@@ -108,9 +121,13 @@ void watchdog_init(uint64_t ticks, uint64_t hz)
 void watchdog_start_cpu(void)
 {
 	uint32_t self = this_cpu_id();
+	uint64_t flags;
 
-	if (!limit || self > 1)
+	if (!limit || self >= ARRAY_SIZE(due))
 		return;
-	sched_timer_init(&timers[self], look);
-	sched_timer_arm(&timers[self], rdtsc() + limit / 2);
+	flags = irq_save();
+	due[self] = rdtsc() + limit / 2;
+	apic_timer_set_latest(due[self]);
+	apic_timer_arm(DEADLINE_NEVER);
+	irq_restore(flags);
 }

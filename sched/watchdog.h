@@ -34,4 +34,9 @@ enum watch_action watch_look(struct watch *watch, uint64_t progress, bool has_an
 void watchdog_init(uint64_t limit, uint64_t hz);
 void watchdog_start_cpu(void);
 
+/* From the handler of VECTOR_TIMER: looks when it is time. The pCPU's timers need not know, and a
+ * guest has no deadline for it: outside of a halt only the watchdog arms the LAPIC timer, or who
+ * has no preemption timer, and is told. */
+void watchdog_timer_irq(void);
+
 #endif

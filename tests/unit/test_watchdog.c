@@ -106,12 +106,20 @@ static void start_pcpus(uint32_t count)
 	}
 }
 
-/* Half of `LIMIT` later; pCPU `self` has its timers run. */
-static void pass_half(uint32_t self)
+/* pCPU `self` takes its timer's interrupt. */
+static void take_timer_irq(uint32_t self)
 {
 	fake_percpu_attach(self);
+	irq_disable();
+	watchdog_timer_irq();
+	irq_enable();
+}
+
+static void pass_half(uint32_t self)
+{
 	fake_tsc_advance(LIMIT / 2);
-	sched_run_timers(rdtsc());
+	take_timer_irq(self);
+	assert_true(fake_apic_timer(self) == rdtsc() + LIMIT / 2);
 }
 
 static void test_off_and_alone(void **state)
@@ -120,11 +128,13 @@ static void test_off_and_alone(void **state)
 	start_pcpus(1);
 	watchdog_init(LIMIT, HZ);
 	watchdog_start_cpu();
-	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	take_timer_irq(0);
+	assert_true(fake_apic_timer(0) == DEADLINE_NEVER);
 	start_pcpus(2);
 	watchdog_init(0, HZ);
 	watchdog_start_cpu();
-	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	take_timer_irq(0);
+	assert_true(fake_apic_timer(0) == DEADLINE_NEVER);
 }
 
 static void test_pcpus_watch_each_other(void **state)
@@ -136,6 +146,12 @@ static void test_pcpus_watch_each_other(void **state)
 		fake_percpu_attach(i);
 		watchdog_start_cpu();
 	}
+	/* One that comes for another's deadline is none to look at. */
+	fake_tsc_advance(10);
+	take_timer_irq(0);
+	assert_true(fake_apic_timer(0) == rdtsc() - 10 + LIMIT / 2);
+	fake_tsc_advance(LIMIT);
+	take_timer_irq(0);
 	/* pCPUs that have not begun are nobody's business. */
 	for (unsigned i = 0; i < 6; i++)
 		pass_half(0);
@@ -170,13 +186,14 @@ static void test_pcpus_watch_each_other(void **state)
 	fake_percpu_attach(2);
 	percpu_note_progress();
 	fake_nmi(2)->answers = false;
-	for (unsigned i = 0; i < 20; i++) {
+	for (unsigned i = 0; i < 19; i++) {
 		rq(1)->idle_time++;
 		pass_half(0);
 	}
 	rq(1)->idle_time++;
 	fake_tsc_advance(LIMIT);
-	expect_assert_failure(sched_run_timers(rdtsc()));
+	fake_percpu_attach(0);
+	expect_assert_failure(irq_disable()); /* which lets the timer's interrupt in */
 }
 
 int main(void)

@@ -21,6 +21,7 @@ struct pcpu {
 	bool is_pending[VECTORS]; /* under lock */
 	uint64_t sent[VECTORS];   /* under lock */
 	uint64_t timer;           /* under lock */
+	uint64_t latest;          /* under lock */
 };
 
 static struct pcpu pcpus[MAX_PCPUS];
@@ -39,7 +40,7 @@ static void init(void)
 	for (unsigned i = 0; i < MAX_PCPUS; i++) {
 		pthread_mutex_init(&pcpus[i].lock, NULL);
 		pthread_cond_init(&pcpus[i].changed, &attr);
-		pcpus[i].timer = DEADLINE_NEVER;
+		pcpus[i].timer = pcpus[i].latest = DEADLINE_NEVER;
 	}
 }
 
@@ -59,7 +60,7 @@ void fake_interrupts_reset(void)
 			p->is_pending[v] = false;
 			p->sent[v] = 0;
 		}
-		p->timer = DEADLINE_NEVER;
+		p->timer = p->latest = DEADLINE_NEVER;
 		nmis[i] = (struct fake_nmi){.answers = true};
 	}
 	for (unsigned v = 0; v < VECTORS; v++)
@@ -113,7 +114,16 @@ void apic_timer_arm(uint64_t deadline)
 
 	ASSERT(!fake_irq_is_enabled());
 	pthread_mutex_lock(&p->lock);
-	p->timer = deadline;
+	p->timer = MIN(deadline, p->latest);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void apic_timer_set_latest(uint64_t latest)
+{
+	struct pcpu *p = pcpu(this_cpu_id());
+
+	pthread_mutex_lock(&p->lock);
+	p->latest = latest;
 	pthread_mutex_unlock(&p->lock);
 }
 
