@@ -255,13 +255,21 @@ void vcpu_arch_report(struct vcpu *vcpu)
 	report_exits(v);
 }
 
+/* Nothing has been logged of a vCPU that waits for its first SIPI. */
+static const char *last_exit_name(struct vmx_vcpu *v)
+{
+	const struct vcpu_exit_log *last = vcpu_last_exit(&v->vcpu);
+
+	return last->reason || last->rip ? vcpu_arch_exit_name((uint16_t)last->reason) : "none";
+}
+
 static void report_line(struct vmx_vcpu *v)
 {
 	uint64_t rip = vmread(GUEST_RIP);
 
 	log_info("VM '%s' vCPU %u: RIP %016lx%s RSP %016lx, %s, last exit %s", v->vcpu.vm->name,
 		 v->vcpu.index, rip, place_of(v, rip).text, vmread(GUEST_RSP), activity_name(v),
-		 vcpu_arch_exit_name((uint16_t)vcpu_last_exit(&v->vcpu)->reason));
+		 last_exit_name(v));
 }
 
 /* False when there have been `max`. */
