@@ -75,14 +75,15 @@ def fill(bench: str, figures: Figures) -> str:
 
 
 def table(figures: Figures, stored: Figures) -> list[str]:
-    """Rows for a person: each column's figure, and how MAIN's differs from the stored one; then MAIN's counts
-    (METRIC.COLUMN), those of one metric in one row."""
+    """Rows for a person: each column's figure, and how MAIN's differs from the stored one; then the counts
+    (METRIC.COLUMN), which only the first column has, those of one metric in one row."""
     rows = [f"{'metric':24}" + "".join(f"{column:>21}" for column in figures) + f"{'change':>10}"]
     counts: dict[str, dict[str, str]] = {}
     for metric in metrics(figures):
         path, _, counted = metric.partition(".")
         if counted:
-            counts.setdefault(path, {})[counted] = f"{figures[MAIN][metric][0]:g}"
+            first = next(iter(figures.values()))
+            counts.setdefault(path, {})[counted] = f"{first[metric][0]:g}"
             continue
         cells = [f"{columns[metric][0]:21g}" if metric in columns else f"{'-':>21}" for columns in figures.values()]
         new, old = (where.get(MAIN, {}).get(metric, (None,))[0] for where in (figures, stored))
