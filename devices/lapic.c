@@ -297,7 +297,10 @@ static void accept_posted(struct lapic *lapic, unsigned index, uint32_t edge, ui
 {
 	uint32_t *tmr = vector_word(lapic, LAPIC_TMR, index);
 
+	if (!(edge | level))
+		return;
 	*vector_word(lapic, LAPIC_IRR, index) |= edge | level;
+	lapic->irr.words |= BIT(index);
 	/* 'Upon acceptance of an interrupt into the IRR, the corresponding TMR bit is cleared for
 	 * edge-triggered interrupts and set for level-triggered.' */
 	if (level & ~*tmr)
@@ -325,7 +328,10 @@ void lapic_take_posted(struct lapic *lapic)
 		accept_posted(lapic, 2 * i, (uint32_t)edge, (uint32_t)level);
 		accept_posted(lapic, 2 * i + 1, (uint32_t)(edge >> 32), (uint32_t)(level >> 32));
 	}
-	find_vectors(lapic, LAPIC_IRR, &lapic->irr);
+	if (unlikely(lapic->is_shared))
+		find_vectors(lapic, LAPIC_IRR, &lapic->irr);
+	else
+		lapic->irr.max = find_highest(lapic, LAPIC_IRR, lapic->irr.words);
 	if (is_illegal)
 		lapic_error(lapic, ESR_RECEIVE_ILLEGAL);
 }
