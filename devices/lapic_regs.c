@@ -8,6 +8,7 @@
 
 /* A fixed interrupt to itself is worth a short way; level and trigger mode mean nothing there. */
 #define ICR_KIND          (3u << 18 | 7u << 8) /* shorthand, delivery mode */
+#define ICR_LOGICAL       (1u << 11)
 #define ICR_FIXED_TO_SELF (APIC_TO_SELF << 18 | LAPIC_DM_FIXED << 8)
 
 /* Who may do what: in xAPIC mode, in x2APIC mode. */
@@ -88,7 +89,27 @@ static void set_svr(struct lapic *lapic, uint32_t value)
 			set_lvt(lapic, lapic_lvt[i], lapic_get(lapic, lapic_lvt[i]));
 }
 
-void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest)
+/* The IPI that comes most often, fixed and to one other vCPU whose ID is its number, without the
+ * message. False: it is not such a one. */
+static bool send_to_one(const struct lapic *lapic, uint32_t icr_low, uint32_t dest)
+{
+	const struct apic_bus *bus = lapic->bus;
+	uint8_t vector = (uint8_t)icr_low;
+	struct lapic *target;
+
+	if ((icr_low & (ICR_KIND | ICR_LOGICAL)) || vector < LAPIC_FIRST_VECTOR ||
+	    dest >= bus->count)
+		return false;
+	target = bus->lapic[dest];
+	if (target == lapic || lapic_id(target) != dest || !lapic_is_enabled(target))
+		return false;
+	lapic_post(target, vector, false);
+	bus->platform->ops->signal(bus->platform->ctx, dest, VCPU_SIGNAL_EVENT, 0);
+	return true;
+}
+
+static __attribute__((noinline)) void send_message(struct lapic *lapic, uint32_t icr_low,
+						   uint32_t dest)
 {
 	struct apic_message msg = {
 		.dest = dest,
@@ -109,6 +130,12 @@ void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest)
 		return;
 	}
 	apic_bus_deliver(lapic->bus, &msg, lapic);
+}
+
+void lapic_send(struct lapic *lapic, uint32_t icr_low, uint32_t dest)
+{
+	if (!send_to_one(lapic, icr_low, dest))
+		send_message(lapic, icr_low, dest);
 }
 
 static void self_ipi(struct lapic *lapic, uint8_t vector)
