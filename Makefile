@@ -291,11 +291,17 @@ lint-cppcheck:
 		tests/bench/kvm
 
 # Instructions per operation in Bochs, against tests/bench/baseline.tsv (STORE=1 writes it). SCALE=1: the same with
-# more VMs and pCPUs; DOCS=1: all of it into docs/performance.md. ARGS: more words for tools/bench, as
+# more VMs and pCPUs; LINUX=1: Linux to its /init, too; DOCS=1: all of it into docs/performance.md. ARGS: more words for tools/bench, as
 # ARGS="--account cpuid".
-bench: $(BUILD)/carousel.elf stubs
+LINUX_INIT := $(BUILD)/bench/init
+
+$(LINUX_INIT): tests/bench/linux_init.S
+	@mkdir -p $(@D)
+	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -o $@ $<
+
+bench: $(BUILD)/carousel.elf stubs $(if $(filter 1,$(LINUX)),demo $(LINUX_INIT) bench-kvm-build)
 	@tools/bench $(if $(filter 1,$(STORE)),--store) $(if $(filter 1,$(SCALE)),--scale) \
-		$(if $(filter 1,$(DOCS)),--docs) $(ARGS)
+		$(if $(filter 1,$(LINUX)),--linux) $(if $(filter 1,$(DOCS)),--docs) $(ARGS)
 
 # KVM's figures in the same emulator, for the last columns of build/bench.tsv: Debian's Linux in Bochs, a
 # program of ours for /dev/kvm, the benchmark guest (STORE=1 writes tests/bench/kvm.tsv). Some minutes.
@@ -334,7 +340,7 @@ help:
 	@echo "make lint         clang-tidy and cppcheck (-j2: two files at a time)"
 	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"
 	@echo "make bench        figures of all paths against the stored ones and the goals (STORE=1: store them;"
-	@echo "                  SCALE=1: with 1 to 64 VMs on 1 to 8 pCPUs)"
+	@echo "                  SCALE=1: with 1 to 64 VMs on 1 to 8 pCPUs; LINUX=1: Linux to its /init, too)"
 	@echo "make bench-kvm    the same of KVM, with Debian's Linux in the same emulator (STORE=1: store them)"
 	@echo "make debug        Carousel itself in gdb (ON=qemu, the default, or kvm) or in Bochs' debugger (ON=bochs)"
 	@echo "make check-layers who includes whom, against the plan"

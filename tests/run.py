@@ -228,7 +228,7 @@ def part_nested(only: str) -> list[Outcome]:
 
 
 def part_bench(_only: str) -> list[Outcome]:
-    """The figures against the stored ones, the caps and the counts. `make bench SCALE=1` is left to people."""
+    """The figures against the stored ones, the caps and the counts. SCALE=1 and LINUX=1 are left to people."""
     outcome = command("bench", "tools/bench", "tools/bench")
     show(outcome)
     return [outcome]

@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 import support  # noqa: F401
-from carousel_lib.bench import boot, docs, scale, suite, table, trace
+from carousel_lib.bench import boot, docs, linux, scale, suite, table, trace
 from carousel_lib.bench.table import Figure
 from carousel_lib.common import Failure
 
@@ -93,6 +93,11 @@ class Console(unittest.TestCase):
 
     def test_gaps_without_an_origin_do_not_count(self):
         self.assertEqual(suite.parse_gaps(["gap 1 2"]), [])
+
+    def test_stops_of_the_debugger(self):
+        text = "Next at t=0\n(0) x\nNext at t=100\n(0) Magic breakpoint\nNext at t=350\n"
+        self.assertEqual(linux.ticks_between(text, 3), 250)
+        self.assertRaises(Failure, linux.ticks_between, text, 4)
 
     def test_sizes(self):
         lines = ["[0] memory: 1000 KiB, of which boot modules 200 KiB, free 700 KiB", "[0] VM 'one': 40 KiB besides its RAM"]
