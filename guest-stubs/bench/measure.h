@@ -35,6 +35,9 @@ void mark(void);
 void report(const char *metric);
 void report_means(void);
 
+/* The same with the lowest decile in place of the median. */
+void report_low(const char *metric);
+
 /* How many rows were reported. */
 unsigned reported(void);
 
