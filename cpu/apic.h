@@ -48,12 +48,12 @@ void apic_timer_calibrate(uint64_t tsc_hz);
  * what it is armed for. */
 void apic_timer_arm(uint64_t deadline);
 
-/* From the next apic_timer_arm on, this pCPU's timer is armed for `latest` where it would be for
- * later or not at all. Interrupts off. */
+/* From the next apic_timer_arm on, or the timer's next interrupt, this pCPU's timer is armed for
+ * `latest` where it would be for later or not at all. Interrupts off. */
 void apic_timer_set_latest(uint64_t latest);
 
-/* What was armed on this pCPU no longer is: its VECTOR_TIMER has come. Called by trap_handle_irq.
- */
+/* What was armed on this pCPU no longer is: its VECTOR_TIMER has come. Called by trap_handle_irq,
+ * before the handler. */
 void apic_timer_note_expired(void);
 
 /* Runs fn(arg) on pCPU `cpu`, in its interrupt handler with interrupts off, and waits until it is

@@ -74,14 +74,8 @@ static uint32_t count_until(uint64_t deadline)
 			     (uint64_t)UINT32_MAX);
 }
 
-void apic_timer_arm(uint64_t deadline)
+static void program(uint64_t deadline)
 {
-	uint64_t *when = &armed[this_cpu_id()].when;
-
-	deadline = MIN(deadline, armed[this_cpu_id()].latest);
-	if (*when == deadline)
-		return;
-	*when = deadline;
 	if (has_tsc_deadline)
 		/* 0 disarms; any time gone by fires at once. */
 		wrmsr(MSR_IA32_TSC_DEADLINE,
@@ -91,6 +85,17 @@ void apic_timer_arm(uint64_t deadline)
 			   deadline == DEADLINE_NEVER ? 0 : count_until(deadline));
 }
 
+void apic_timer_arm(uint64_t deadline)
+{
+	uint64_t *when = &armed[this_cpu_id()].when;
+
+	deadline = MIN(deadline, armed[this_cpu_id()].latest);
+	if (*when == deadline)
+		return;
+	*when = deadline;
+	program(deadline);
+}
+
 void apic_timer_set_latest(uint64_t latest)
 {
 	armed[this_cpu_id()].latest = latest;
@@ -98,5 +103,9 @@ void apic_timer_set_latest(uint64_t latest)
 
 void apic_timer_note_expired(void)
 {
-	armed[this_cpu_id()].when = DEADLINE_NEVER;
+	uint64_t latest = armed[this_cpu_id()].latest;
+
+	armed[this_cpu_id()].when = latest;
+	if (unlikely(latest != DEADLINE_NEVER))
+		program(latest);
 }

@@ -29,6 +29,7 @@ struct percpu {
 	uint64_t nmi_count;      /* (o) */
 	/* (o) debug builds: ranks of the locks held, one bit each. */
 	uint32_t lock_ranks_held;
+	uint64_t watch_due;   /* (o) TSC time of the watchdog's next look from here; 0: none */
 	uint64_t progress;    /* (o) written: pieces of long work; for the watchdog */
 	bool is_in_long_work; /* (o) written, (a) read: the watchdog looks away */
 	bool is_online;       /* (a) */

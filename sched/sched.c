@@ -37,8 +37,11 @@ static void kick_irq(void)
 
 static void timer_irq(void)
 {
-	this_cpu()->timer_irqs++;
-	watchdog_timer_irq();
+	struct percpu *cpu = this_cpu();
+
+	cpu->timer_irqs++;
+	if (watchdog_is_due(cpu))
+		watchdog_look();
 }
 
 void sched_init_cpu(void)

@@ -12,7 +12,6 @@
 static uint64_t limit;                  /* (i) TSC ticks; 0: off */
 static uint64_t ticks_a_ms;             /* (i) */
 static struct watch watches[MAX_PCPUS]; /* the watcher's */
-static uint64_t due[2];                 /* (o) of pCPU 0 and 1: TSC time of its next look */
 
 enum watch_action watch_look(struct watch *w, uint64_t progress, bool has_answered, uint64_t now,
 			     uint64_t most)
@@ -84,29 +83,24 @@ static void look_at(uint32_t cpu, uint64_t now)
 	}
 }
 
-static void look(uint32_t self, uint64_t now)
+static void set_next_look(uint64_t now)
 {
-	if (self == 1)
+	this_cpu()->watch_due = now + limit / 2;
+	apic_timer_set_latest(this_cpu()->watch_due);
+	apic_timer_arm(DEADLINE_NEVER);
+}
+
+void watchdog_look(void)
+{
+	uint64_t now = rdtsc();
+
+	if (this_cpu_id() == 1)
 		look_at(0, now);
 	else
 		for (uint32_t cpu = 1; cpu < percpu_count(); cpu++)
 			look_at(cpu, now);
-	due[self] = now + limit / 2;
-	apic_timer_set_latest(due[self]);
-}
-
-void watchdog_timer_irq(void)
-{
-	uint32_t self = this_cpu_id();
-	uint64_t now;
-
-	if (!limit || self >= ARRAY_SIZE(due) || !due[self])
-		return;
-	now = rdtsc();
-	if (now >= due[self])
-		look(self, now);
-	/* Whoever had armed it for more than this must do so again. */
-	apic_timer_arm(DEADLINE_NEVER);
+	set_next_look(now);
+	/* Whoever had armed the timer for more than this must do so again. */
 	sched_run_kick_hook();
 }
 
@@ -120,14 +114,11 @@ void watchdog_init(uint64_t ticks, uint64_t hz)
 
 void watchdog_start_cpu(void)
 {
-	uint32_t self = this_cpu_id();
 	uint64_t flags;
 
-	if (!limit || self >= ARRAY_SIZE(due))
+	if (!limit || this_cpu_id() > 1)
 		return;
 	flags = irq_save();
-	due[self] = rdtsc() + limit / 2;
-	apic_timer_set_latest(due[self]);
-	apic_timer_arm(DEADLINE_NEVER);
+	set_next_look(rdtsc());
 	irq_restore(flags);
 }

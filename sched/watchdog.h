@@ -4,7 +4,8 @@
 #ifndef SCHED_WATCHDOG_H
 #define SCHED_WATCHDOG_H
 
-#include "lib/types.h"
+#include "cpu/insn.h"
+#include "cpu/percpu.h"
 
 /* How far a look at a pCPU has come. */
 struct watch {
@@ -34,9 +35,13 @@ enum watch_action watch_look(struct watch *watch, uint64_t progress, bool has_an
 void watchdog_init(uint64_t limit, uint64_t hz);
 void watchdog_start_cpu(void);
 
-/* From the handler of VECTOR_TIMER: looks when it is time. The pCPU's timers need not know, and a
- * guest has no deadline for it: outside of a halt only the watchdog arms the LAPIC timer, or who
- * has no preemption timer, and is told. */
-void watchdog_timer_irq(void);
+/* From the handler of VECTOR_TIMER: is it time for this pCPU, `cpu`, to look? Then it does. The
+ * pCPU's timers need not know, and a guest has no deadline for it: outside of a halt only the
+ * watchdog arms the LAPIC timer, or who has no preemption timer, and is told. */
+static inline bool watchdog_is_due(const struct percpu *cpu)
+{
+	return unlikely(cpu->watch_due) && rdtsc() >= cpu->watch_due;
+}
+void watchdog_look(void);
 
 #endif

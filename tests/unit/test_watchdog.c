@@ -111,7 +111,8 @@ static void take_timer_irq(uint32_t self)
 {
 	fake_percpu_attach(self);
 	irq_disable();
-	watchdog_timer_irq();
+	if (watchdog_is_due(this_cpu()))
+		watchdog_look();
 	irq_enable();
 }
 
