@@ -13,10 +13,11 @@ from packages import CLOUD, MEMTEST, XEN, fetch
 from typing_cases import shell
 
 INITRD = os.path.join(DEMO, "initrd.cpio")
+# memtest86+ never opens interrupts, so that a defect of Bochs costs an exit every 50 microseconds
+# (docs/architecture.md, 'Time'), and it waits for 160 seconds: between the two this is the least.
+IPS_MEMTEST = 30_000_000
 # What it redraws on the serial console every second: the head of the screen, not the banner below it.
-# Tests 0 to 5 are done: addresses, moving inversions of ones and zeros and of 8-bit patterns. Test 6 alone
-# is half a pass, and test 10 waits for 160 seconds.
-MEMTEST_FAR_ENOUGH = r"#6 +\["
+MEMTEST_PASS = r"Status: Pass|\| Pass: +1 "
 MEMTEST_FAIL = r"Status: Failed|Errors: +[1-9]"
 
 
@@ -56,9 +57,9 @@ def guest_cases(is_listing: bool = False) -> list[Case]:
     missing = {} if is_listing else fetch()
     return [
         Case("guest-memtest86+", [Guest(
-            "memtest", kernel=MEMTEST, mem="8M", append="console=ttyS0,115200 nosmp nobench nopause",
-            expect=[MEMTEST_FAR_ENOUGH], fail_on=[MEMTEST_FAIL], is_tap=False, reason=r"^--expect")],
-            ips=IPS_TIME, carousel=RELEASE_ELF, timeout=300, skip=missing.get("memtest86+", "")),
+            "memtest", kernel=MEMTEST, mem="16M", append="console=ttyS0,115200 nosmp nobench nopause",
+            expect=[MEMTEST_PASS], fail_on=[MEMTEST_FAIL], is_tap=False, reason=r"^--expect")],
+            ips=IPS_MEMTEST, carousel=RELEASE_ELF, timeout=1400, skip=missing.get("memtest86+", "")),
         *linux_cases(missing.get("linux", "")),
         Case("guest-linux-cloud", [linux(CLOUD, 1, must=[r"Linux version 6\.1\.\S*-cloud-amd64"])],
              ips=IPS_TIME, memory=512, carousel=RELEASE_ELF, timeout=400,

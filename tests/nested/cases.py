@@ -223,8 +223,7 @@ def local_apic() -> list[Case]:
                 Guest("pong", stub="pingpong", append="role=b rounds=100", words=["pin=0"])]
 
     cases = []
-    # On two pCPUs: the last two cases.
-    for cpus in (1, 4):
+    for cpus in (1, 2, 4):
         common = dict(cpus=cpus, ips=IPS_TIME, timeout=120)
         for what, vms in (("registers", guests), ("halts", halts)):
             cases += [
