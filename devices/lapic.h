@@ -11,8 +11,8 @@
  * function too: it must not interrupt another one.
  *
  * Whenever lapic_pending_vector() may turn from -1 to a vector, platform->signal has been called
- * with VCPU_SIGNAL_EVENT, also for what the vCPU does to itself (EOI, TPR, self-IPI, timer). The
- * one exception is lapic_post(), whose caller signals. */
+ * with VCPU_SIGNAL_EVENT, or signal_self for what the vCPU does to itself (EOI, TPR, self-IPI,
+ * timer). The one exception is lapic_post(), whose caller signals. */
 #ifndef DEVICES_LAPIC_H
 #define DEVICES_LAPIC_H
 

@@ -118,9 +118,9 @@ void vcpu_arch_deadline_changed(struct vcpu *vcpu);
 
 /* Statistics, any pCPU, as they stand: the number of exit reasons, each one's SDM name, its count,
  * the host TSC ticks from such exits to the next entry (or the end of the turn; polling in HLT
- * counts), and how many of them took from 2^(first + bucket) to twice as many ticks; the first
- * bucket has those below that, too. The number itself, as a reason, is no exit but the beginnings
- * of turns, up to the first entry. */
+ * counts; one that ends the VM has none), and how many of them took from 2^(first + bucket) to
+ * twice as many ticks; the first bucket has those below that, too. The number itself, as a reason,
+ * is no exit but the beginnings of turns, up to the first entry. */
 #define VCPU_EXIT_COST_BUCKETS 28u
 #define VCPU_EXIT_COST_FIRST   4u
 uint32_t vcpu_arch_exit_reasons(void);
@@ -128,10 +128,5 @@ const char *vcpu_arch_exit_name(uint32_t reason);
 uint64_t vcpu_arch_exit_count(const struct vcpu *vcpu, uint32_t reason);
 uint64_t vcpu_arch_exit_ticks(const struct vcpu *vcpu, uint32_t reason);
 uint32_t vcpu_arch_exit_cost(const struct vcpu *vcpu, uint32_t reason, uint32_t bucket);
-
-/* Prints all that there is to know of the vCPU: the last exit, what is pending, registers,
- * segments, the code at RIP, the top of its stack, the last exits. Some sixty lines; nothing
- * changes. On its pCPU between two entries, or wherever its state is loaded while it is parked. */
-void vcpu_arch_report(struct vcpu *vcpu);
 
 #endif

@@ -22,7 +22,9 @@ static bool has_ended(const struct vm *vm)
 	return __atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE);
 }
 
-void focus_say(const char *fmt, ...)
+/* A line on the console that stands for itself: no prefix. */
+static void say(const char *fmt, ...) __printf_like(1, 2);
+static void say(const char *fmt, ...)
 {
 	char line[VM_NAME_MAX + 48];
 	va_list args;
@@ -53,7 +55,7 @@ void focus_lines(void)
 		return;
 	set_vm_raw(focus.raw, false);
 	focus.raw = NULL;
-	focus_say("lines:\n");
+	say("lines:\n");
 	withheld = serial_set_mode(SERIAL_LINES);
 	if (withheld > 1) /* one is the announcement */
 		log_info("%u lines were withheld while the console was raw", withheld - 1);
@@ -67,7 +69,7 @@ static void enter_raw(struct vm *vm, bool is_marked)
 	focus.is_marked = is_marked;
 	if (is_marked)
 		(void)serial_set_mode(SERIAL_MARKED);
-	focus_say("raw: %s\n", vm->name);
+	say("raw: %s\n", vm->name);
 	if (!is_marked)
 		(void)serial_set_mode(SERIAL_STREAM);
 	set_vm_raw(vm, true);
@@ -122,7 +124,7 @@ void focus_tell(void)
 {
 	struct vm *vm = focus_vm();
 
-	focus_say("input: %s (Ctrl-A h: the keys)\n", vm ? vm->name : "-");
+	say("input: %s (Ctrl-A h: the keys)\n", vm ? vm->name : "-");
 }
 
 void focus_first(void)

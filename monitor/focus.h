@@ -34,7 +34,4 @@ void focus_resume_raw(void);
 /* That VM has ended. */
 void focus_vm_ended(const struct vm *vm);
 
-/* A line on the console that stands for itself: no prefix. */
-void focus_say(const char *fmt, ...) __printf_like(1, 2);
-
 #endif

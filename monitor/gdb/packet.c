@@ -129,11 +129,6 @@ void gdb_put_hex(struct gdb_text *text, const void *bytes, size_t len)
 	}
 }
 
-void gdb_put_value(struct gdb_text *text, uint64_t value, size_t size)
-{
-	gdb_put_hex(text, &value, size);
-}
-
 void gdb_put_number(struct gdb_text *text, uint64_t value)
 {
 	static const char digits[] = "0123456789abcdef";

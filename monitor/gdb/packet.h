@@ -40,9 +40,8 @@ void gdb_put(struct gdb_text *text, const char *string);
 void gdb_put_bytes(struct gdb_text *text, const char *bytes, size_t len);
 /* A number in hexadecimal, without leading zeros. */
 void gdb_put_number(struct gdb_text *text, uint64_t value);
-/* Bytes, each as two digits; a value of `size` bytes so, least byte first. */
+/* Bytes, each as two digits. */
 void gdb_put_hex(struct gdb_text *text, const void *bytes, size_t len);
-void gdb_put_value(struct gdb_text *text, uint64_t value, size_t size);
 
 /* Puts the frame around it, '#', '$', '}' and '*' escaped. Its length. */
 size_t gdb_frame(const struct gdb_text *text, char frame[GDB_FRAME_MAX]);
