@@ -205,6 +205,15 @@ static inline uint64_t xgetbv(uint32_t xcr)
 	return (uint64_t)hi << 32 | lo;
 }
 
+/* CR4.PKE must be set. */
+static inline uint32_t rdpkru(void)
+{
+	uint32_t value;
+
+	__asm__ volatile("rdpkru" : "=a"(value) : "c"(0) : "rdx");
+	return value;
+}
+
 static inline void invlpg(const void *va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");

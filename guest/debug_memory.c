@@ -23,6 +23,7 @@ static int translate(const struct vm *vm, uint32_t vcpu, uint64_t address, gpa_t
 		.cr4 = debug->regs.cr4 & ~CR4_SMAP,
 		.efer = debug->regs.efer,
 		.maxphyaddr = MAXPHYADDR,
+		.has_1g_pages = true,
 	};
 	uint64_t top = address >> CANONICAL;
 	uint32_t error;

@@ -29,6 +29,9 @@ static void load_context(struct emulate_context *c, struct vcpu *vcpu)
 	c->paging.rflags = c->rflags;
 	c->paging.cpl = vcpu_arch_cpl(vcpu);
 	c->paging.maxphyaddr = vcpu->cpuid.ext[8].eax & 0xff;
+	c->paging.has_1g_pages = vcpu->cpuid.ext[1].edx & BIT(26);
+	if (unlikely(c->paging.cr4 & X86_CR4_PKE))
+		c->paging.pkru = vcpu_arch_pkru(vcpu);
 	if (!(c->paging.efer & EFER_LMA))
 		vcpu_arch_get_pdptes(vcpu, c->paging.pdpte);
 	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);

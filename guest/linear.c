@@ -54,6 +54,7 @@ size_t vcpu_read_linear(struct vcpu *vcpu, uint64_t la, void *to, size_t len)
 		.cr4 = vcpu_arch_get(vcpu, VCPU_CR4) & ~(uint64_t)X86_CR4_SMAP,
 		.efer = vcpu_arch_get(vcpu, VCPU_EFER),
 		.maxphyaddr = 52,
+		.has_1g_pages = true,
 		.is_peek = true,
 	};
 	size_t done = 0;

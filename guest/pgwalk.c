@@ -13,6 +13,7 @@
 #define PF_U    BIT(2)
 #define PF_RSVD BIT(3)
 #define PF_I    BIT(4)
+#define PF_PK   BIT(5)
 
 /* Paging-structure entries. */
 #define ENTRY_P  BIT_ULL(0)
@@ -22,6 +23,10 @@
 #define ENTRY_D  BIT_ULL(6)
 #define ENTRY_PS BIT_ULL(7)
 #define ENTRY_XD BIT_ULL(63)
+
+#define ENTRY_KEY_SHIFT 59 /* the protection key of a leaf: bits 62:59 */
+#define KEY_ACCESS_OFF  BIT(0)
+#define KEY_WRITE_OFF   BIT(1)
 
 #define LEVELS_MAX 4
 
@@ -89,7 +94,7 @@ static uint64_t reserved_bits(const struct walk *w, unsigned level, unsigned shi
 	mask = bits(MIN(s->maxphyaddr, 52u), (s->efer & EFER_LMA) ? 52 : 63);
 	if (!(s->efer & EFER_NXE))
 		mask |= ENTRY_XD;
-	if (level == 4)
+	if (level == 4 || (level == 3 && !s->has_1g_pages))
 		mask |= ENTRY_PS;
 	if (leaf && level > 1)
 		mask |= bits(13, shift);
@@ -118,6 +123,23 @@ static bool is_permitted(const struct walk *w, uint64_t rights, bool is_xd)
 		break;
 	}
 	return is_user || !is_user_page || !(s->cr4 & X86_CR4_SMAP) || (s->rflags & X86_EFLAGS_AC);
+}
+
+/* SDM, 'Protection Keys': for data accesses to user-mode addresses, whoever makes them. Writes by a
+ * supervisor heed the write-disable bit if CR0.WP is 1. */
+static bool is_key_open(const struct walk *w, uint64_t rights, uint64_t leaf)
+{
+	const struct pgwalk_state *s = w->state;
+	uint32_t disabled;
+
+	if (!(s->cr4 & X86_CR4_PKE) || !(s->efer & EFER_LMA) || !(rights & ENTRY_US) ||
+	    w->access == PGWALK_FETCH)
+		return true;
+	disabled = s->pkru >> (2 * (leaf >> ENTRY_KEY_SHIFT & 0xf));
+	if (disabled & KEY_ACCESS_OFF)
+		return false;
+	return !(disabled & KEY_WRITE_OFF) || w->access != PGWALK_WRITE ||
+	       (s->cpl != 3 && !(s->cr0 & X86_CR0_WP));
 }
 
 /* Sets the accessed flags, and the dirty flag of a leaf that is written, as one locked operation
@@ -177,8 +199,8 @@ static uint64_t leaf_address(const struct walk *w, uint64_t entry, unsigned shif
 /* One walk from the table at `table` down. -EAGAIN when an entry changed under it. */
 static int walk_once(struct walk *w, uint64_t table, uint64_t la, gpa_t *gpa, uint32_t *error_code)
 {
-	uint64_t rights = ENTRY_RW | ENTRY_US, address;
-	bool is_xd = false;
+	uint64_t rights = ENTRY_RW | ENTRY_US, address, leaf_entry;
+	bool is_xd = false, is_open;
 
 	w->used = 0;
 	for (unsigned level = w->levels;; level--) {
@@ -198,12 +220,14 @@ static int walk_once(struct walk *w, uint64_t table, uint64_t la, gpa_t *gpa, ui
 		is_xd |= !!(entry & ENTRY_XD);
 		if (leaf) {
 			address = leaf_address(w, entry, shift, la);
+			leaf_entry = entry;
 			break;
 		}
 		table = entry & bits(PAGE_SHIFT, w->entry_size == 8 ? 52 : 32);
 	}
-	if (!is_permitted(w, rights, is_xd))
-		return fault(w, PF_P, error_code);
+	is_open = is_key_open(w, rights, leaf_entry);
+	if (!is_open || !is_permitted(w, rights, is_xd))
+		return fault(w, PF_P | (is_open ? 0 : PF_PK), error_code);
 	if (!w->state->is_peek && !is_marked(w))
 		return -EAGAIN;
 	*gpa = GPA(address);

@@ -80,6 +80,9 @@ bool vcpu_arch_is_64bit(struct vcpu *vcpu); /* in 64-bit mode, and not in compat
 /* The four PDPTEs of PAE paging, as the CPU holds them. */
 void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4]);
 
+/* PKRU as RDPKRU reads it; 0, which permits everything, while CR4.PKE is 0. */
+uint32_t vcpu_arch_pkru(struct vcpu *vcpu);
+
 /* Calls `look` on the pCPU where the vCPU is loaded, with what is above readable there, and waits
  * for it. It may come in the midst of an exit: interrupts are off, and it must not take locks.
  * False, and no call, when it is loaded nowhere: it has not run, or goes from one pCPU to another

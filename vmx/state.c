@@ -27,6 +27,7 @@
 #define ARCH_CAP_MDS_NO         BIT(5)
 #define ARCH_CAP_PSCHANGE_MC_NO BIT(6)
 #define CR4_OSXSAVE             BIT(18)
+#define CR4_PKE                 BIT(22)
 
 /* The XSAVE area: 512 legacy bytes, a header of 64, the extended components. */
 #define XSAVE_HEADER       512u
@@ -214,6 +215,25 @@ void vmx_state_write_msr(struct vmx_vcpu *v, enum switched_msr which, uint64_t v
 		wrmsr(switched_msr[which], value);
 		p->msr[which] = value;
 	}
+}
+
+/* RDPKRU wants CR4.PKE, which the CPU takes from us if it has taken it from the guest. Our own
+ * pages are all supervisor ones: keys do not apply to them. */
+uint32_t vcpu_arch_pkru(struct vcpu *vcpu)
+{
+	uint64_t flags, cr4;
+	uint32_t value;
+
+	ASSERT(this_vmx()->loaded == to_vmx(vcpu));
+	if (!(vmread(GUEST_CR4) & CR4_PKE))
+		return 0;
+	flags = irq_save();
+	cr4 = read_cr4();
+	write_cr4(cr4 | CR4_PKE);
+	value = rdpkru();
+	write_cr4(cr4);
+	irq_restore(flags);
+	return value;
 }
 
 void vmx_state_reset(struct vmx_vcpu *v, bool is_init)

@@ -6,7 +6,7 @@
 enum { SS = 12, GP = 13, PF = 14 };
 
 /* Error code of #PF. */
-enum { P = 1, W = 2, U = 4, RSVD = 8, I = 16 };
+enum { P = 1, W = 2, U = 4, RSVD = 8, I = 16, PK = 32 };
 
 #define PML4          0x20000u
 #define LOW_TABLE     0x24000u /* maps [0, 2 MiB) one to one */
@@ -180,6 +180,35 @@ static void test_smap(void **state)
 	assert_page_fault("\x8b\x06", P, DEV_LA);
 	*rflags() |= BIT(18); /* AC */
 	assert_done("\x8b\x06");
+}
+
+/* A user page whose key is write-disabled is not written with what comes from a device, nor by a
+ * device's page with such a key. */
+static void test_protection_keys(void **state)
+{
+	(void)state;
+	rig.fake->reg[VCPU_CR4] |= BIT(22);
+	rig.fake->pkru = 2u << (2 * 7);
+	set_ram(LOW_TABLE + 8 * (DATA >> 12), 8, DATA | 7ull << 59 | ENTRY_P | ENTRY_W | ENTRY_U);
+	for (unsigned cpl = 0; cpl <= 3; cpl += 3) {
+		fake_vcpu_set_cpl(rig.vcpu, cpl);
+		*gpr(GPR_RSI) = DEV_LA;
+		*gpr(GPR_RDI) = DATA;
+		assert_int_equal(execute("\xa4"), EMULATE_FAULT); /* movsb */
+		assert_int_equal(rig.fake->vector, PF);
+		assert_int_equal(rig.fake->error, PK | P | W | (cpl ? U : 0));
+		assert_int_equal(rig.fake->reg[VCPU_CR2], DATA);
+		assert_int_equal(*gpr(GPR_RDI), DATA);
+		rig.fake->pkru = 0;
+		assert_done("\xa4");
+		rig.fake->pkru = 2u << (2 * 7);
+	}
+	set_page(0, DEV | 7ull << 59 | ENTRY_P | ENTRY_W | ENTRY_U);
+	*gpr(GPR_RSI) = DEV_LA;
+	assert_done("\x8b\x06");
+	assert_page_fault("\x89\x06", PK | P | W | U, DEV_LA);
+	rig.fake->pkru = 1u << (2 * 7);
+	assert_page_fault("\x8b\x06", PK | P | U, DEV_LA);
 }
 
 static void test_reserved_bits(void **state)
@@ -522,6 +551,7 @@ int main(void)
 		TEST(test_modify_read_only_page),
 		TEST(test_supervisor_page),
 		TEST(test_smap),
+		TEST(test_protection_keys),
 		TEST(test_reserved_bits),
 		TEST(test_table_outside_ram),
 		TEST(test_non_canonical),

@@ -17,7 +17,7 @@
 #define XD  BIT_ULL(63)
 
 enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80 };
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
 
 /* Guest RAM is [0x2f0000, 0x2f8000): the tables. What leaves map need not be RAM. */
 #define RAM 0x2f0000ull
@@ -69,7 +69,7 @@ static int setup(void **state)
 	gmem.count = 1;
 	gmem.chunk[0] =
 		(struct gmem_chunk){.base = GPA(RAM), .len = sizeof(ram), .host = ptr_to_hpa(ram)};
-	st = (struct pgwalk_state){.maxphyaddr = 40};
+	st = (struct pgwalk_state){.maxphyaddr = 40, .has_1g_pages = true};
 	return 0;
 }
 
@@ -256,6 +256,98 @@ static void test_smap(void **state)
 	assert_maps(LA, PGWALK_WRITE, 0x1234567567);
 }
 
+#define KEY(n) ((uint64_t)(n) << 59)
+
+/* 'ADi: data accesses to user-mode addresses with protection key i are prohibited', 'WDi: writes
+ * [...] from user mode are prohibited; from supervisor mode if CR0.WP = 1'. The error code says
+ * that it was the key whenever the key alone would have prohibited it. */
+static void test_protection_keys(void **state)
+{
+	(void)state;
+	for (unsigned key = 0; key < 16; key++) {
+		const uint32_t access_off = BIT(2 * key), write_off = BIT(2 * key + 1);
+
+		*e8(3, 4) = 0x1234567000 | P | W | U | KEY(key);
+		st.cr4 |= X86_CR4_PKE;
+		st.pkru = ~(access_off | write_off); /* every other key is closed */
+		assert_maps(LA, PGWALK_READ, 0x1234567567);
+		assert_maps(LA, PGWALK_WRITE, 0x1234567567);
+		for (unsigned cpl = 0; cpl < 4; cpl++) {
+			uint32_t user = cpl == 3 ? PF_U : 0;
+
+			st.cpl = (uint8_t)cpl;
+			st.pkru = access_off;
+			assert_faults(LA, PGWALK_READ, PF_P | PF_PK | user);
+			assert_faults(LA, PGWALK_WRITE, PF_P | PF_PK | PF_W | user);
+			assert_maps(LA, PGWALK_FETCH, 0x1234567567);
+			st.pkru = write_off;
+			assert_maps(LA, PGWALK_READ, 0x1234567567);
+			assert_faults(LA, PGWALK_WRITE, PF_P | PF_PK | PF_W | user);
+			st.cr0 &= ~X86_CR0_WP;
+			if (user)
+				assert_faults(LA, PGWALK_WRITE, PF_P | PF_PK | PF_W | user);
+			else
+				assert_maps(LA, PGWALK_WRITE, 0x1234567567);
+			st.pkru = access_off; /* CR0.WP has nothing to do with it */
+			assert_faults(LA, PGWALK_READ, PF_P | PF_PK | user);
+			st.cr0 |= X86_CR0_WP;
+		}
+		st.cpl = 0;
+		st.pkru = access_off | write_off;
+		st.cr4 &= ~X86_CR4_PKE; /* the bits are ignored then */
+		assert_maps(LA, PGWALK_WRITE, 0x1234567567);
+	}
+}
+
+/* A key is the leaf's, of every size, and means nothing on supervisor pages. */
+static void test_protection_keys_of_leaves(void **state)
+{
+	(void)state;
+	st.cr4 |= X86_CR4_PKE;
+	st.pkru = BIT(2 * 5);
+	for (unsigned i = 0; i < 3; i++)
+		*e8(i, i + 1) |= KEY(5); /* not leaves */
+	assert_maps(LA, PGWALK_WRITE, 0x1234567567);
+	*e8(2, 3) = 0xffe00000 | P | W | U | PS | KEY(5);
+	assert_faults(LA, PGWALK_READ, PF_P | PF_PK);
+	*e8(1, 2) = 0x80c0000000 | P | W | U | PS | KEY(5);
+	assert_faults(LA, PGWALK_READ, PF_P | PF_PK);
+	assert_int_equal(*e8(1, 2) & (A | D), 0); /* a fault leaves no trace in it */
+	for (unsigned i = 0; i < 2; i++) {
+		*e8(i, i + 1) &= ~(uint64_t)U;
+		assert_maps(LA, PGWALK_READ, 0x80c0604567);
+		st.cpl = 3; /* no key is looked at for the supervisor's */
+		assert_faults(LA, PGWALK_READ, PF_P | PF_U);
+		st.cpl = 0;
+		*e8(i, i + 1) |= U;
+	}
+	/* 'SMAP': both say no, and the key is told. A read-only page likewise. */
+	st.cr4 |= X86_CR4_SMAP;
+	assert_faults(LA, PGWALK_READ, PF_P | PF_PK);
+	st.rflags = X86_EFLAGS_AC;
+	assert_faults(LA, PGWALK_READ, PF_P | PF_PK);
+	*e8(1, 2) &= ~(uint64_t)W;
+	assert_faults(LA, PGWALK_WRITE, PF_P | PF_PK | PF_W);
+	/* Not present, or malformed: nothing is said about keys. */
+	*e8(1, 2) |= BIT_ULL(13);
+	assert_faults(LA, PGWALK_READ, PF_P | PF_RSVD);
+	*e8(1, 2) &= ~(uint64_t)P;
+	assert_faults(LA, PGWALK_READ, 0);
+}
+
+/* 'If the processor does not support 1-GByte pages, bit 7 [of a PDPTE] is reserved (must be 0).' */
+static void test_without_1g_pages(void **state)
+{
+	(void)state;
+	*e8(1, 2) = 0x80c0000000 | P | W | U | PS;
+	assert_maps(LA, PGWALK_READ, 0x80c0604567);
+	st.has_1g_pages = false;
+	assert_faults(LA, PGWALK_READ, PF_P | PF_RSVD);
+	*e8(1, 2) = table_at(2) | P | W | U;
+	*e8(2, 3) = 0xffe00000 | P | W | U | PS;
+	assert_maps(LA, PGWALK_READ, 0xffe04567);
+}
+
 /* 'Whenever there is a write to a linear address, the processor sets the dirty flag [...] in the
  * paging-structure entry that identifies the final physical address'; the accessed flag in each. */
 static void test_accessed_and_dirty(void **state)
@@ -360,6 +452,9 @@ static void test_pae(void **state)
 	assert_maps(LA_PAE, PGWALK_WRITE, 0x9876543678); /* and no rights */
 	assert_faults(0x40000000, PGWALK_READ, PF_U);    /* PDPTE 1 is not present */
 	st.cpl = 0;
+	st.cr4 |= X86_CR4_PKE; /* keys come with 4-level paging only */
+	st.pkru = UINT32_MAX;
+	assert_maps(LA_PAE, PGWALK_WRITE, 0x9876543678);
 
 	/* The I/D flag wants NXE or SMEP. */
 	*e8(2, 0x45) = 0;
@@ -407,6 +502,9 @@ static void test_32bit(void **state)
 	assert_int_equal(*e4(1, 0x3ab), table_at(2) | P | W | U | A);
 	assert_int_equal(*e4(2, 0x12c), 0xfee00000 | P | W | U | A | D);
 	assert_int_equal(*e4(2, 0x12d), 0x55555000 | P | W | U);
+	st.cr4 |= X86_CR4_PKE; /* no keys */
+	st.pkru = UINT32_MAX;
+	assert_maps(LA_32, PGWALK_WRITE, 0xfee00300);
 	*e4(2, 0x12c) &= ~(uint32_t)W;
 	assert_faults(LA_32, PGWALK_WRITE, PF_P | PF_W);
 	st.cr0 &= ~X86_CR0_WP;
@@ -456,6 +554,9 @@ int main(void)
 		cmocka_unit_test_setup(test_rights_of_each_level, setup_4level),
 		cmocka_unit_test_setup(test_smep, setup_4level),
 		cmocka_unit_test_setup(test_smap, setup_4level),
+		cmocka_unit_test_setup(test_protection_keys, setup_4level),
+		cmocka_unit_test_setup(test_protection_keys_of_leaves, setup_4level),
+		cmocka_unit_test_setup(test_without_1g_pages, setup_4level),
 		cmocka_unit_test_setup(test_accessed_and_dirty, setup_4level),
 		cmocka_unit_test_setup(test_tables_outside_ram, setup_4level),
 		cmocka_unit_test_setup(test_recursive_tables, setup_4level),

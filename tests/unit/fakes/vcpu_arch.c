@@ -15,6 +15,7 @@
 
 #define CR0_PE    BIT_ULL(0)
 #define CR0_PG    BIT_ULL(31)
+#define CR4_PKE   BIT_ULL(22)
 #define EFER_LME  BIT_ULL(8)
 #define EFER_LMA  BIT_ULL(10)
 #define RFLAGS_1  BIT_ULL(1)
@@ -140,6 +141,11 @@ bool vcpu_arch_is_64bit(struct vcpu *vcpu)
 void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
 {
 	memcpy(pdpte, fake_vcpu(vcpu)->pdpte, sizeof(fake_vcpu(vcpu)->pdpte));
+}
+
+uint32_t vcpu_arch_pkru(struct vcpu *vcpu)
+{
+	return vcpu_arch_get(vcpu, VCPU_CR4) & CR4_PKE ? fake_vcpu(vcpu)->pkru : 0;
 }
 
 void vcpu_arch_set_efer(struct vcpu *vcpu, uint64_t value)

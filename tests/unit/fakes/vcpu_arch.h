@@ -17,6 +17,7 @@ struct fake_vcpu {
 	unsigned deadline_changes, tlb_flushes;
 	uint64_t exits[FAKE_EXIT_REASONS + 1];
 	struct vcpu_debug_control debug;
+	uint32_t pkru;
 	/* The last exception that the guest was given, and how many there were. */
 	unsigned exceptions;
 	uint8_t vector;
