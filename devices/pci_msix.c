@@ -79,7 +79,7 @@ void pci_msix_control_changed(struct pci_function *f)
 static uint32_t read_dword(const struct pci_msix *msix, uint32_t offset)
 {
 	uint32_t vector = offset / PCI_MSIX_ENTRY_SIZE;
-	const struct pci_msix_entry *entry = &msix->entry[vector];
+	const struct pci_msix_entry *entry;
 
 	if (offset >= PBA_OFFSET)
 		return offset < PBA_OFFSET + sizeof(msix->pending)
@@ -87,6 +87,7 @@ static uint32_t read_dword(const struct pci_msix *msix, uint32_t offset)
 			       : 0;
 	if (vector >= msix->count)
 		return 0;
+	entry = &msix->entry[vector];
 	switch (offset % PCI_MSIX_ENTRY_SIZE) {
 	case PCI_MSIX_ENTRY_LOWER_ADDR:
 		return (uint32_t)entry->address;
@@ -102,10 +103,11 @@ static uint32_t read_dword(const struct pci_msix *msix, uint32_t offset)
 static void write_dword(struct pci_msix *msix, uint32_t offset, uint32_t value)
 {
 	uint32_t vector = offset / PCI_MSIX_ENTRY_SIZE;
-	struct pci_msix_entry *entry = &msix->entry[vector];
+	struct pci_msix_entry *entry;
 
 	if (vector >= msix->count)
 		return;
+	entry = &msix->entry[vector];
 	switch (offset % PCI_MSIX_ENTRY_SIZE) {
 	case PCI_MSIX_ENTRY_LOWER_ADDR:
 		/* 'For proper DWORD alignment, software must always write zeroes to these two
