@@ -5,6 +5,7 @@
 #include "drivers/fbtext.h"
 #include "drivers/font.h"
 #include "lib/string.h"
+#include "lib/visible.h"
 
 #define COLUMNS_MAX 256u
 #define ROWS_MAX    128u
@@ -94,7 +95,11 @@ static void paint(void)
 static void write(struct log_sink *sink __unused, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\n')
+		size_t colour = visible_colour(text + i, len - i);
+
+		if (colour)
+			i += colour - 1; /* there are none here */
+		else if (text[i] == '\n')
 			new_line();
 		else if (text[i] == '\r')
 			screen.column = 0;

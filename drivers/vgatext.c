@@ -4,6 +4,7 @@
 #include "cpu/insn.h"
 #include "drivers/vgatext.h"
 #include "lib/string.h"
+#include "lib/visible.h"
 
 #define ATTRIBUTE 0x0700u /* light grey on black */
 #define BLANK     (ATTRIBUTE | ' ')
@@ -70,7 +71,11 @@ static void put(char c)
 static void write(struct log_sink *sink __unused, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\n')
+		size_t colour = visible_colour(text + i, len - i);
+
+		if (colour)
+			i += colour - 1; /* there are none here */
+		else if (text[i] == '\n')
 			new_line();
 		else if (text[i] == '\r')
 			screen.column = 0;

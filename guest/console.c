@@ -3,18 +3,24 @@
 
 #include "lib/log.h"
 #include "lib/printf.h"
+#include "lib/visible.h"
+
+#define PREFIX_MAX 64u /* name and tag */
 
 void guest_console_flush(struct guest_console *console, const char *name)
 {
-	char text[GUEST_LINE_MAX + 64];
-	int len;
+	char text[PREFIX_MAX + VISIBLE_GROWTH * GUEST_LINE_MAX + VISIBLE_RESET + 1];
+	size_t len;
 
 	if (!console->len)
 		return;
-	len = fmt_snprintf(text, sizeof(text), "%s| %s%.*s\n", name,
-			   console->tag ? console->tag : "", (int)console->len, console->line);
+	len = (size_t)fmt_snprintf(text, PREFIX_MAX, "%s| %s", name,
+				   console->tag ? console->tag : "");
+	len = MIN(len, (size_t)PREFIX_MAX - 1);
+	len += visible_line(text + len, console->line, console->len);
+	text[len++] = '\n';
 	console->len = 0;
-	log_raw(text, (size_t)len);
+	log_raw(text, len);
 }
 
 void guest_console_put(struct guest_console *console, const char *name, uint8_t byte)

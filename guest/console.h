@@ -22,9 +22,9 @@ struct guest_input {
 	uint8_t byte[GUEST_INPUT_MAX];
 };
 
-/* A byte from the guest. Control characters but tab and escape sequences' ESC are dropped; a full
- * line or one that is ended by '\n' goes out as 'NAME| line'. Raw: as it is, at once. VM's lock
- * held. */
+/* A byte from the guest. Control characters but tab and ESC are dropped; a full line or one that is
+ * ended by '\n' goes out as 'NAME| line', with what lib/visible.h lets pass and shows of it. Raw: as
+ * it is, at once. VM's lock held. */
 void guest_console_put(struct guest_console *console, const char *name, uint8_t byte);
 
 /* What is left of a line that was never ended. */

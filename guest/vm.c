@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "lib/visible.h"
 #include "mm/hostmap.h"
 #include "mm/page.h"
 
@@ -262,6 +263,7 @@ struct vm *vm_create_failed(const char *name, const char *reason)
 		return NULL;
 	str_copy(vm->name, name, sizeof(vm->name));
 	str_copy(vm->reason, reason, sizeof(vm->reason));
+	visible_plain(vm->reason, strlen(vm->reason));
 	vm->params.name = vm->name;
 	vm->id = vm_total;
 	vm->has_ended = true;
@@ -305,6 +307,7 @@ static bool end(struct vm *vm, bool is_ok, bool is_quit, const char *reason)
 	vm->ended_at = rdtsc();
 	vm->ended_by = find_culprit(vm);
 	str_copy(vm->reason, reason, sizeof(vm->reason));
+	visible_plain(vm->reason, strlen(vm->reason));
 	__atomic_store_n(&vm->has_ended, true, __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < vm->params.vcpus; i++)
 		vcpu_request(vm->vcpu[i], VCPU_REQ_STOP);

@@ -4,6 +4,7 @@
 #include "lib/printf.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
+#include "lib/visible.h"
 
 #define LOG_RING_SIZE KIB(64)
 #define LOG_LINE_MAX  512u
@@ -133,8 +134,11 @@ void log_vprintf(enum log_level level, const char *fmt, va_list args)
 	len = MIN(need, max);
 	if (need > max)
 		memcpy(line + max - 3, "...", 3); /* the line was cut */
-	if (!len || line[len - 1] != '\n')
-		line[len++] = '\n';
+	/* Names and texts in it may be a guest's; a '\n' among them would begin a line. */
+	if (len && line[len - 1] == '\n')
+		len--;
+	visible_plain(line, len);
+	line[len++] = '\n';
 	log_raw(line, len);
 }
 

@@ -20,7 +20,8 @@ struct log_sink {
 	void (*stream)(struct log_sink *sink, const char *bytes, size_t len);
 };
 
-/* Formats one line (a missing '\n' is added), with the prefix, if `level` is enabled. */
+/* Formats one line (a missing '\n' is added), with the prefix, if `level` is enabled. What is not
+ * printable ASCII becomes '?' (lib/visible.h). */
 void log_printf(enum log_level level, const char *fmt, ...) __printf_like(2, 3);
 void log_vprintf(enum log_level level, const char *fmt, va_list args) __printf_like(2, 0);
 

@@ -79,6 +79,12 @@ def cases() -> list[Case]:
              screen=[b"a\x1b[?1049h\x1b[2J\x1b[1;1H<\x01\x02\x03\x10\x11\x13\x7f\xff>\r\n\x02end: status 0: forged\r\n"
                      b"\x02lines:\r\nend: status 0: forged\n\x1b[?1049lb"],
              not_screen=[rb"raw: one(?:(?!verdict: one).)*ticker\|"], **common),
+        # Lines: colours pass and end with the line, all else that a terminal would obey is shown.
+        Case("keys-lines-escapes", [echo("one", b"\x1b[31mr\x1b[2J\x9b2J\xc3\xa9" + CTRL_G + b"b")], script=[
+            ("# ready", b"\x1b[31mr\x1b[2J\x9b2J\xc3\xa9" + CTRL_G), ("lines:", b"b" + CTRL_D),
+        ], screen=[b"one| \x1b[31mr^[[2J\\x9b2J\\xc3\\xa9^[[?1049h^[[2J^[[1;1H<\\xff>\x1b[0m",
+                   b"one| end: status 0: forged", b"one| lines:", b"one| ^[[?1049lb"],
+            not_screen=[rb"one\|[^\n]*(\x9b|\xc3|\x1b\[[^m]*[^m\d;\[])"], **common),
         # Lines to raw and back by a key, and on to another VM.
         Case("keys-raw-switch", [echo("one", b"\rx"), echo("two", b"y\r")], script=[
             ("(# ready.*){2}", CTRL_A + b"r"),

@@ -22,6 +22,14 @@ class Lines(unittest.TestCase):
         for text in ("end: status 0: fine", "verdict: b: ok: x", "[0] error: x"):
             self.assertEqual(parse_line("a| " + text).kind, "guest")
 
+    def test_what_is_shown_of_bytes_is_text_again(self):
+        line = parse_line("a| \x1b[32m\\xe2\\x9c\\x93 gr\\xc3\\xbcn\x1b[0m \\x5cxe2 \\n")
+        self.assertEqual(line.text, "\u2713 gr\u00fcn \\xe2 \\n")
+        # Neither what is no UTF-8, nor a C1 control, nor one that turns the direction.
+        for text in ("\\x9b2J", "\\xc2\\x9b2J", "\\xe2\\x80\\xae", "\\xc0\\xaf", "\\xed\\xa0\\x80"):
+            self.assertEqual(parse_line("a| " + text).text, text)
+        self.assertEqual(parse_line("[0] \\xc3\\xbc").text, "\\xc3\\xbc")
+
     def test_host(self):
         line = parse_line("[1 linux.0] error: EPT violation")
         self.assertEqual((line.kind, line.vm, line.level, line.text),

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import support  # noqa: E402,F401
 
-from carousel_lib import cli, tap  # noqa: E402
+from carousel_lib import cli, outputs, tap  # noqa: E402
 from carousel_lib.junit import FAILED, PASSED, SKIPPED, read_junit  # noqa: E402
 from carousel_lib.machines import Machine  # noqa: E402
 
@@ -97,6 +97,10 @@ class Outputs(unittest.TestCase):
 
     def states(self):
         return [(test.name, test.state) for test in self.junit]
+
+    def test_tap_is_printable(self):
+        """A raw console's lines have what the guest sent."""
+        self.assertEqual(outputs._one_line("a\tb \x1b[2J\x9b\u202e\u2713"), "a b ?[2J??\u2713")
 
     def test_a_test_each_vm_or_tap_line(self):
         self.assertEqual(self.run_cli(GOOD), 0)

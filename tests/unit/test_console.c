@@ -50,11 +50,32 @@ static void test_an_empty_line_is_a_line(void **state)
  * can end its line's prefix. */
 static void test_control_characters(void **state)
 {
-	static const char bytes[] = "a\0b\a\b\v\fc\x7f\td\x1b[1m\xc3\xa4\n";
+	static const char bytes[] = "a\0b\a\b\v\fc\x7f\td\x1b[1me\n";
 
 	(void)state;
 	put_bytes("vm", bytes, sizeof(bytes) - 1);
-	assert_string_equal(fake_log_text(), "vm| abc\td\x1b[1m\xc3\xa4\n");
+	assert_string_equal(fake_log_text(), "vm| abc\td\x1b[1me\x1b[0m\n");
+}
+
+/* 'With what lib/visible.h lets pass and shows of it': a guest cannot paint over Carousel's lines,
+ * in 7 bits, in 8 or in UTF-8, and its colours end with its line. */
+static void test_nothing_is_repainted(void **state)
+{
+	(void)state;
+	put("\x1b[2A\r\x1b[Kverdict: vm: ok: forged\x1b[E\n");
+	assert_string_equal(fake_log_text(), "vm| ^[[2A^[[Kverdict: vm: ok: forged^[[E\n");
+	fake_log_clear();
+	put("\x9b"
+	    "2J\xc2\x9b"
+	    "2J\n");
+	assert_string_equal(fake_log_text(), "vm| \\x9b2J\\xc2\\x9b2J\n");
+	fake_log_clear();
+	/* A sequence that a full line cuts is none. */
+	for (unsigned i = 0; i < GUEST_LINE_MAX - 2; i++)
+		put("x");
+	put("\x1b[31mred\n");
+	assert_int_equal(fake_log_count("\x1b"), 0);
+	assert_int_equal(fake_log_count("xx^[[\nvm| 31mred\n"), 1);
 }
 
 static void test_full_line(void **state)
@@ -119,6 +140,10 @@ static void test_long_name(void **state)
 		put_bytes(name, "w", 1);
 	assert_int_equal(strlen(fake_log_text()), strlen(name) + 2 + GUEST_LINE_MAX + 1);
 	assert_int_equal(fake_log_count("w\n"), 1);
+	fake_log_clear();
+	for (unsigned i = 0; i < GUEST_LINE_MAX; i++)
+		put_bytes(name, "\xff", 1);
+	assert_int_equal(strlen(fake_log_text()), strlen(name) + 2 + 4 * GUEST_LINE_MAX + 1);
 }
 
 /* A second console of the same VM is told by its tag. */
@@ -192,6 +217,7 @@ int main(void)
 		cmocka_unit_test_setup(test_lines, setup),
 		cmocka_unit_test_setup(test_an_empty_line_is_a_line, setup),
 		cmocka_unit_test_setup(test_control_characters, setup),
+		cmocka_unit_test_setup(test_nothing_is_repainted, setup),
 		cmocka_unit_test_setup(test_full_line, setup),
 		cmocka_unit_test_setup(test_longer_line, setup),
 		cmocka_unit_test_setup(test_flush, setup),

@@ -97,7 +97,7 @@ static void test_text_stands_where_it_should(void **state)
 	(void)state;
 	screen(640, 480, 640 * 4);
 	assert_non_null(sink);
-	show("Hello, screen\nsecond\ta\rS\n");
+	show("Hello, screen\n\x1b[1;31mse\x1b[0mcond\ta\rS\n"); /* colours: none here */
 	assert_row(0, "Hello, screen ", 1);
 	assert_row(1, "Second  a ", 1);
 	assert_row(2, "  ", 1);

@@ -63,6 +63,15 @@ static void test_raw_is_not_touched(void **state)
 	assert_string_equal(fake_log_text(), "a\nbc\n");
 }
 
+/* 'What is not printable ASCII becomes ?': a name in it begins no line and moves no cursor. */
+static void test_untrusted_text(void **state)
+{
+	(void)state;
+	fake_log_clear();
+	log_info("VM '%s'", "a\nverdict: b: ok: x\x1b[2J\x9b\t.");
+	assert_string_equal(fake_log_text(), "VM 'a?verdict: b: ok: x?[2J?\t.'\n");
+}
+
 /* 'Formats one line (a missing '\n' is added)': one that is too long says that it was cut. */
 static void test_long_line_is_cut(void **state)
 {
@@ -292,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_level_words_follow_the_prefix),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_raw_is_not_touched),
+		cmocka_unit_test(test_untrusted_text),
 		cmocka_unit_test(test_long_line_is_cut),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_replay),

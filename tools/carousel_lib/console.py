@@ -1,4 +1,4 @@
-"""Carousel's console protocol: what each line on COM1 means, and the control channel back.
+r"""Carousel's console protocol: what each line on COM1 means, and the control channel back.
 
     NAME| text                          a guest's console line
     [cpu] text, [cpu vm.vcpu] text      the hypervisor's, with 'error: ' or 'warning: ' first or not
@@ -7,6 +7,8 @@
     room: N                             the answer to `room`: so many bytes can be typed without loss
     raw: NAME, lines:                   a VM's raw console begins, ends
     end: status N: text                 the last line
+
+A guest's line has only printable ASCII, tabs and colours; its other bytes stand there as \x80 to \xff.
 
 In a raw part every byte is the VM's own, but for lines, which have STX in front; STX and DLE of the
 VM's are DLE and themselves XOR 0x40. So no guest can write a line that is not marked as its own.
@@ -29,6 +31,8 @@ ROOM = re.compile(r"room: (\d+)")
 RAW = re.compile(r"raw: ([A-Za-z0-9_.-]+)")
 EXIT_VALUE = re.compile(r"port 0xf4: value (0x[0-9a-fA-F]+|\d+)")
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>c])")
+
+SHOWN = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 # The prompt of Carousel's monitor stands below all lines: each takes its place.
 ERASE = b"\r\x1b[K"
@@ -56,11 +60,20 @@ class Line:
         return int(match.group(1), 0) if match else None
 
 
+def _restore(match: re.Match[str]) -> str:
+    """The text that bytes were shown of, if it is some that can be printed."""
+    try:
+        text = bytes.fromhex(match.group().replace("\\x", "")).decode("utf-8")
+    except UnicodeDecodeError:
+        return match.group()
+    return text if text.isprintable() else match.group()
+
+
 def parse_line(raw: str) -> Line:
     text = ESCAPES.sub("", raw).rstrip("\r\n")
     match = GUEST.fullmatch(text)
     if match:
-        return Line("guest", match.group(2), vm=match.group(1))
+        return Line("guest", SHOWN.sub(_restore, match.group(2)), vm=match.group(1))
     match = HOST.fullmatch(text)
     inner = match.group(5) if match else text
     found = VERDICT.fullmatch(inner)

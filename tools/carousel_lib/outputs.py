@@ -135,7 +135,8 @@ def _all_tests(report: Report) -> list[Outcome]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """As it may be printed, too: a raw console's lines have what the guest sent."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def tap_text(report: Report) -> str:
