@@ -53,6 +53,15 @@ static bool is_level(uint64_t entry)
 	return entry & REDIR_LEVEL && redir_mode(entry) <= LAPIC_DM_LOWEST;
 }
 
+bool ioapic_can_end_any_halt(const struct ioapic *ioapic)
+{
+	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
+		if (!(ioapic->redir[pin] & REDIR_MASKED) &&
+		    lapic_mode_ends_any_halt(redir_mode(ioapic->redir[pin])))
+			return true;
+	return false;
+}
+
 static struct apic_message message_of(uint64_t entry)
 {
 	uint32_t dest = (uint32_t)(entry >> REDIR_DEST_SHIFT) |

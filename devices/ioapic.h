@@ -34,6 +34,9 @@ void ioapic_set_pin(struct ioapic *ioapic, uint32_t pin, bool is_asserted);
 /* Has the pin's last edge reached a local APIC that has not delivered it to its CPU yet? */
 bool ioapic_is_edge_waiting(const struct ioapic *ioapic, uint32_t pin);
 
+/* Can a pin still send a message that ends any halt (lapic_mode_ends_any_halt)? */
+bool ioapic_can_end_any_halt(const struct ioapic *ioapic);
+
 /* A local APIC has seen the EOI of a level-triggered vector: what apic_bus->eoi leads to. */
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
 

@@ -71,6 +71,12 @@ enum lapic_delivery_mode {
 	LAPIC_DM_EXTINT,
 };
 
+/* Does a message of this mode wake a vCPU that takes no interrupts? SMI is not carried. */
+static inline bool lapic_mode_ends_any_halt(unsigned mode)
+{
+	return mode == LAPIC_DM_NMI || mode == LAPIC_DM_INIT || mode == LAPIC_DM_STARTUP;
+}
+
 enum apic_shorthand { APIC_TO_DEST, APIC_TO_SELF, APIC_TO_ALL, APIC_TO_OTHERS };
 
 /* An interrupt message on its way to one or more local APICs: from an ICR, the IOAPIC or an MSI. */

@@ -131,6 +131,10 @@ bool pci_is_msix_enabled(const struct pci_function *f);
  * does not exist: nothing. */
 void pci_msix_raise(struct pci_function *f, unsigned vector);
 
+/* Can a function of the bus still send a message that ends any halt (lapic_mode_ends_any_halt)? A
+ * vector that nothing raises counts, too. VM's lock held. */
+bool pci_can_end_any_halt(const struct pci_bus *bus);
+
 /* For pci.c: the guest has written the capability's control word; the BAR of table and pending
  * bits. */
 void pci_msix_control_changed(struct pci_function *f);

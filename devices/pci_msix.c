@@ -28,21 +28,27 @@ static bool is_masked(const struct pci_function *f, unsigned vector)
 	       (f->msix.entry[vector].control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
-static void deliver(struct pci_function *f, unsigned vector)
+static int message_of(const struct pci_function *f, unsigned vector, struct apic_message *msg)
 {
 	const struct pci_msix_entry *entry = &f->msix.entry[vector];
 	uint64_t address = entry->address;
-	struct apic_message msg;
 
 	if (f->bus->apics->is_ext_dest_id_off)
 		address &= ~(uint64_t)MSI_EXT_DEST_ID;
-	if (apic_msi_message(address, entry->data, &msg)) {
+	return apic_msi_message(address, entry->data, msg);
+}
+
+static void deliver(struct pci_function *f, unsigned vector)
+{
+	struct apic_message msg;
+
+	if (message_of(f, vector, &msg)) {
 		const struct platform *platform = f->bus->platform;
 
 		platform->ops->note(
 			platform->ctx,
 			"%s: MSI-X vector %u has address 0x%llx, where no local APIC is", f->name,
-			vector, (unsigned long long)entry->address);
+			vector, (unsigned long long)f->msix.entry[vector].address);
 		return;
 	}
 	apic_bus_deliver(f->bus->apics, &msg, NULL);
@@ -56,6 +62,27 @@ void pci_msix_raise(struct pci_function *f, unsigned vector)
 		f->msix.pending |= BIT_ULL(vector);
 	else
 		deliver(f, vector);
+}
+
+static bool can_end_any_halt(const struct pci_function *f)
+{
+	struct apic_message msg;
+
+	if (!pci_is_msix_enabled(f))
+		return false;
+	for (unsigned vector = 0; vector < f->msix.count; vector++)
+		if (!is_masked(f, vector) && !message_of(f, vector, &msg) &&
+		    lapic_mode_ends_any_halt(msg.mode))
+			return true;
+	return false;
+}
+
+bool pci_can_end_any_halt(const struct pci_bus *bus)
+{
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+		if (bus->function[slot] && can_end_any_halt(bus->function[slot]))
+			return true;
+	return false;
 }
 
 /* 'When software unmasks ... any associated interrupt message pending must be sent'. */

@@ -23,8 +23,8 @@ struct guest_input {
 };
 
 /* A byte from the guest. Control characters but tab and ESC are dropped; a full line or one that is
- * ended by '\n' goes out as 'NAME| line', with what lib/visible.h lets pass and shows of it. Raw: as
- * it is, at once. VM's lock held. */
+ * ended by '\n' goes out as 'NAME| line', with what lib/visible.h lets pass and shows of it. Raw:
+ * as it is, at once. VM's lock held. */
 void guest_console_put(struct guest_console *console, const char *name, uint8_t byte);
 
 /* What is left of a line that was never ended. */

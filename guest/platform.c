@@ -435,16 +435,12 @@ void platform_hurry_ticks(struct vcpu *vcpu)
 	spin_unlock(&vm->lock);
 }
 
-bool platform_has_nmi_source(struct vm *vm)
+bool platform_can_end_any_halt(struct vm *vm)
 {
-	bool has_one = false;
+	bool has_one;
 
 	spin_lock(&vm->lock);
-	for (unsigned i = 0; i < IOAPIC_PINS; i++) {
-		uint64_t entry = vm->dev.ioapic.redir[i];
-
-		has_one |= !(entry >> 16 & 1) && (entry >> 8 & 7) == LAPIC_DM_NMI;
-	}
+	has_one = ioapic_can_end_any_halt(&vm->dev.ioapic) || pci_can_end_any_halt(&vm->dev.pci);
 	spin_unlock(&vm->lock);
 	return has_one;
 }

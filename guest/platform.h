@@ -59,8 +59,10 @@ static inline int platform_take_interrupt(struct vcpu *vcpu, int found)
  * pCPU; takes the VM's lock only when there are some. */
 void platform_hurry_ticks(struct vcpu *vcpu);
 
-/* Can a device still send this VM an NMI? Takes the VM's lock. */
-bool platform_has_nmi_source(struct vm *vm);
+/* Can a device still send this VM what wakes vCPUs that take no interrupts: an NMI, INIT or SIPI,
+ * by the IOAPIC or by MSI-X? (LINT0 and LINT1 have no device that uses these modes.) Takes the VM's
+ * lock. */
+bool platform_can_end_any_halt(struct vm *vm);
 
 /* A byte typed for the guest. Any pCPU; takes the VM's lock. False when too much waits for it
  * already. */

@@ -359,7 +359,7 @@ void vm_check_halted(struct vm *vm)
 	/* One that was looked at early may have been woken by one that was looked at late. The
 	 * waker, or the woken one, then comes here by itself. */
 	if (__atomic_load_n(&vm->wakeups, __ATOMIC_SEQ_CST) != wakeups ||
-	    platform_has_nmi_source(vm))
+	    platform_can_end_any_halt(vm))
 		return;
 	vm_end(vm, vm->params.is_halt_ok, "halted: %s",
 	       is_waiting_for_startup ? "all vCPUs wait for a SIPI that nobody can send"

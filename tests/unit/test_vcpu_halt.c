@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <linux/pci_regs.h>
 
 #include "cpu/apic.h"
 #include "devices/lapic.h"
@@ -310,13 +311,67 @@ static void test_halt_may_be_the_end(void **state)
 	assert_true(vm->is_ok);
 }
 
-/* A device that can still send an NMI keeps the VM. */
-static void test_nmi_source_keeps_the_vm(void **state)
+static void assert_ends(unsigned ends)
 {
+	vm_check_halted(vm);
+	assert_int_equal(fake_machine_ends(), ends);
+}
+
+/* A device that can still send an NMI, INIT or SIPI keeps the VM; no other message does. */
+static void test_ioapic_keeps_the_vm(void **state)
+{
+	const uint64_t masked = BIT_ULL(16);
+
 	(void)state;
-	vm->dev.ioapic.redir[3] = LAPIC_DM_NMI << 8;
-	assert_blocks(false);
-	assert_int_equal(fake_machine_ends(), 0);
+	vcpu->activity = VCPU_HALTED;
+	for (unsigned mode = LAPIC_DM_NMI; mode <= LAPIC_DM_STARTUP; mode++) {
+		vm->dev.ioapic.redir[23] = (uint64_t)mode << 8;
+		assert_ends(0);
+	}
+	vm->dev.ioapic.redir[23] |= masked;
+	vm->dev.ioapic.redir[0] = LAPIC_DM_NMI << 8;
+	assert_ends(0);
+	vm->dev.ioapic.redir[0] |= masked;
+	vm->dev.ioapic.redir[1] = LAPIC_DM_FIXED << 8;
+	vm->dev.ioapic.redir[2] = LAPIC_DM_LOWEST << 8;
+	vm->dev.ioapic.redir[3] = LAPIC_DM_SMI << 8;
+	vm->dev.ioapic.redir[4] = LAPIC_DM_EXTINT << 8;
+	assert_ends(1);
+}
+
+/* The same by MSI-X: enabled, neither the function nor the entry masked, and a local APIC's
+ * address. */
+static void test_msix_keeps_the_vm(void **state)
+{
+	struct pci_function *f;
+	struct pci_msix_entry *entry;
+
+	(void)state;
+	assert_int_equal(virtio_rng_add(&vm->dev.rng, &vm->platform, &vm->dev.pci, PCI_SLOTS - 1),
+			 0);
+	f = vm->dev.pci.function[PCI_SLOTS - 1];
+	entry = &f->msix.entry[f->msix.count - 1];
+	vcpu->activity = VCPU_HALTED;
+	pci_put(f, f->msix.cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	for (unsigned mode = LAPIC_DM_NMI; mode <= LAPIC_DM_STARTUP; mode++) {
+		*entry = (struct pci_msix_entry){.address = 0xfee00000, .data = mode << 8};
+		assert_ends(0);
+	}
+	entry->data = LAPIC_DM_NMI << 8;
+	entry->control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	assert_false(pci_can_end_any_halt(&vm->dev.pci));
+	entry->control = 0;
+	assert_true(pci_can_end_any_halt(&vm->dev.pci));
+	entry->address = 0xfed00000;
+	assert_false(pci_can_end_any_halt(&vm->dev.pci));
+	entry->address = 0xfee00000;
+	pci_put(f, f->msix.cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	assert_false(pci_can_end_any_halt(&vm->dev.pci));
+	pci_put(f, f->msix.cap + PCI_MSIX_FLAGS, 2, 0);
+	assert_false(pci_can_end_any_halt(&vm->dev.pci));
+	pci_put(f, f->msix.cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	entry->data = LAPIC_DM_FIXED << 8 | VECTOR;
+	assert_ends(1);
 }
 
 /* Nor is it over while another vCPU runs, or can be interrupted. */
@@ -474,7 +529,8 @@ int main(void)
 		TEST(test_halt_with_interrupts_disabled),
 		TEST(test_nmi_ends_a_halt),
 		TEST(test_halt_may_be_the_end),
-		TEST(test_nmi_source_keeps_the_vm),
+		TEST(test_ioapic_keeps_the_vm),
+		TEST(test_msix_keeps_the_vm),
 		TWO(test_other_vcpus_keep_the_vm),
 		TWO(test_wait_for_startup),
 		TEST(test_pic_ends_a_halt),
