@@ -7,6 +7,7 @@
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 #include "lib/errno.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -278,6 +279,8 @@ bool build_vms(const struct boot *boot)
 		log_error("%s", config->error[i]);
 	if (config->more_errors)
 		log_error("and %u more errors like these", config->more_errors);
+	if (fault_n(FAULT_VM_PAGE))
+		fault_set(FAULT_PAGE, fault_n(FAULT_VM_PAGE));
 	for (uint32_t i = 0; i < config->vm_count; i++)
 		build_vm(boot, i);
 	return config->error_count != 0;

@@ -15,6 +15,7 @@
 #include "monitor/commands.h"
 #include "monitor/console.h"
 #include "monitor/dump.h"
+#include "monitor/fault.h"
 #include "monitor/gdb/session.h"
 #include "monitor/port.h"
 #include "monitor/summary.h"
@@ -69,13 +70,24 @@ static void stop_here(void)
 		__asm__ volatile("cli; hlt");
 }
 
-static void stop_others(void)
+static void send_to_others(uint8_t vector)
 {
 	for (uint32_t i = 0; i < percpu_count(); i++)
 		if (i != this_cpu_id())
-			apic_send_ipi(percpu_get(i)->apic_id, VECTOR_STOP);
-	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < percpu_count() - 1)
+			apic_send_ipi(percpu_get(i)->apic_id, vector);
+}
+
+static void stop_others(void)
+{
+	uint64_t since = 0;
+
+	send_to_others(VECTOR_STOP);
+	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < percpu_count() - 1) {
+		/* Those that have stopped take no more. */
+		if (ipi_is_overdue(&since))
+			send_to_others(VECTOR_STOP);
 		cpu_relax();
+	}
 }
 
 static void leave(uint8_t status, const char *why) __noreturn;
@@ -93,15 +105,18 @@ static void leave(uint8_t status, const char *why)
 static void begin_others(void)
 {
 	uint32_t others = percpu_count() - 1;
+	uint64_t since = 0;
 
 	__atomic_store_n(&may_begin, 1, __ATOMIC_RELEASE);
 	/* Without a call posted the interrupt only ends their HLT. */
-	for (uint32_t id = 1; id <= others; id++)
-		apic_send_ipi(percpu_get(id)->apic_id, VECTOR_CALL);
+	send_to_others(VECTOR_CALL);
 	while (__atomic_load_n(&begun, __ATOMIC_ACQUIRE) +
 		       __atomic_load_n(&refused, __ATOMIC_ACQUIRE) <
-	       others)
+	       others) {
+		if (ipi_is_overdue(&since))
+			send_to_others(VECTOR_CALL);
 		cpu_relax();
+	}
 	if (refused)
 		leave(2, "the pCPUs differ in VMX: start with cpus=1");
 }
@@ -232,6 +247,7 @@ void carousel_main(const struct boot *boot)
 		monitor_port_start(ports_get(HV_PORT_MONITOR));
 	watchdog_start_cpu();
 	ports_start();
+	fault_start();
 	sched_timer_arm(&reap_timer, rdtsc()); /* for those that have ended meanwhile */
 	sched_loop();
 }

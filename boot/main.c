@@ -15,6 +15,7 @@
 #include "drivers/serial.h"
 #include "drivers/tsc_calibrate.h"
 #include "guest/vm.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -56,6 +57,10 @@ void boot_end(uint8_t status, const char *why)
 	char line[128];
 	int len = fmt_snprintf(line, sizeof(line), "end: status %u: %s\n", status, why);
 
+	host_uart_flush(&serial_console);
+	if (serial_console.lost)
+		log_warn("the console's port was not ready for long: %llu bytes are lost",
+			 (unsigned long long)serial_console.lost);
 	log_raw(line, MIN((size_t)len, sizeof(line) - 1));
 	host_uart_flush(&serial_console);
 	machine_end(how[boot.config.options.end], status);
@@ -108,6 +113,7 @@ static bool read_boot_information(uint32_t magic, uint32_t info)
 		};
 	/* For the console now; again, for `pin=`, when the pCPUs are counted. */
 	config_parse(&boot.config, mb2->cmdline, boot.module, mb2->module_count, MAX_PCPUS);
+	fault_set((enum fault_kind)boot.config.options.fault, boot.config.options.fault_n);
 	return is_good;
 }
 
@@ -138,9 +144,9 @@ static void init_interrupts(void)
 	host_pic_disable();
 	if (apic_init())
 		boot_end(2, "no local APIC");
-	ipi_init();
 	if (tsc_calibrate(&boot.tsc))
 		boot_end(2, "no clock");
+	ipi_init(boot.tsc.hz);
 	apic_timer_calibrate(boot.tsc.hz);
 	log_info("TSC: %llu.%03llu MHz, %s%s", (unsigned long long)boot.tsc.hz / 1000000,
 		 (unsigned long long)boot.tsc.hz / 1000 % 1000,

@@ -8,6 +8,7 @@
 #include "cpu/msr.h"
 #include "cpu/percpu.h"
 #include "cpu/trace.h"
+#include "lib/fault.h"
 
 #define CPUID_1_EDX_APIC   BIT(9)
 #define CPUID_1_ECX_X2APIC BIT(21)
@@ -94,11 +95,6 @@ uint32_t apic_id(void)
 	return is_x2apic ? id : id >> 24;
 }
 
-void apic_eoi(void)
-{
-	apic_write(APIC_EOI, 0);
-}
-
 /* Writes the interrupt command register; `low` is its lower half. */
 static void send(uint32_t target, uint32_t low)
 {
@@ -120,12 +116,49 @@ static void send(uint32_t target, uint32_t low)
 	irq_restore(flags);
 }
 
+/* fault=ipi-late: the one that is late, and who sends it. */
+static struct {
+	uint32_t target, low; /* low 0: none */
+	uint32_t sender;
+} late;
+
+/* Is this the one that fault= is for? Then it is not sent now. */
+static bool is_held_back(uint32_t target, uint32_t low)
+{
+	if (fault_is_due(FAULT_IPI_LATE)) {
+		late.target = target;
+		late.sender = this_cpu_id();
+		late.low = low;
+		return true;
+	}
+	return fault_is_due(FAULT_IPI_LOST);
+}
+
+static void send_late(void)
+{
+	uint32_t low = late.low;
+
+	if (likely(!low) || late.sender != this_cpu_id())
+		return;
+	late.low = 0;
+	send(late.target, low);
+}
+
 void apic_send_ipi(uint32_t target, uint8_t vector)
 {
+	uint32_t low = APIC_ICR_FIXED | APIC_ICR_ASSERT | vector;
+
 	this_cpu()->ipi_sent++;
 	if (trace_is_on(TRACE_GROUP_IPI))
 		trace_write(TRACE_IPI, rdtsc(), 0, vector, target);
-	send(target, APIC_ICR_FIXED | APIC_ICR_ASSERT | vector);
+	if (!is_held_back(target, low))
+		send(target, low);
+}
+
+void apic_eoi(void)
+{
+	send_late();
+	apic_write(APIC_EOI, 0);
 }
 
 void apic_send_nmi(uint32_t target)

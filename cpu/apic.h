@@ -56,6 +56,11 @@ void apic_timer_set_latest(uint64_t latest);
  * before the handler. */
 void apic_timer_note_expired(void);
 
+/* For who waits for what an IPI brings about: sets *since to the TSC the first time, when it is 0;
+ * true when 10 ms have gone by since then, or since it was true last. Then the interrupt is to be
+ * sent again: one may have been lost, and one too many does no harm. Any context. */
+bool ipi_is_overdue(uint64_t *since);
+
 /* Runs fn(arg) on pCPU `cpu`, in its interrupt handler with interrupts off, and waits until it is
  * done; directly when `cpu` is this one. Interrupts on, no lock held. */
 void ipi_call(uint32_t cpu, void (*fn)(void *arg), void *arg);

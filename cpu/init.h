@@ -34,7 +34,7 @@ void percpu_set_online(struct percpu *cpu);
 bool __must_check percpu_find_stack(uint64_t address, uint64_t *bottom, uint64_t *top);
 
 /* Registers ipi_call's interrupt. Once, before the second pCPU runs. */
-void ipi_init(void);
+void ipi_init(uint64_t tsc_hz);
 
 /* Debug builds: checks from here on that locks are taken by ascending rank, and those marked 'irq'
  * with interrupts off (cpu/lockdep.c). Before a second pCPU runs. */

@@ -19,6 +19,11 @@ static struct {
 	struct call *top; /* (a) */
 } __aligned(CACHE_LINE) mailbox[MAX_PCPUS];
 
+/* Far longer than anybody has interrupts off, and far shorter than the watchdog waits. */
+#define IPI_PATIENCE_MS 10
+
+static uint64_t patience; /* (i) TSC ticks */
+
 static void run_calls(void)
 {
 	struct call *call =
@@ -36,15 +41,29 @@ static void run_calls(void)
 	}
 }
 
-void ipi_init(void)
+void ipi_init(uint64_t tsc_hz)
 {
+	patience = tsc_hz * IPI_PATIENCE_MS / 1000;
 	trap_set_irq_handler(VECTOR_CALL, run_calls);
+}
+
+bool ipi_is_overdue(uint64_t *since)
+{
+	uint64_t now = rdtsc();
+
+	if (!*since)
+		*since = now;
+	if (now - *since < patience)
+		return false;
+	*since = now;
+	return true;
 }
 
 void ipi_call(uint32_t cpu, void (*fn)(void *arg), void *arg)
 {
 	struct call call = {.fn = fn, .arg = arg};
 	const struct percpu *target = percpu_get(cpu);
+	uint64_t since = 0;
 	struct call **top;
 
 	ASSERT(target);
@@ -62,6 +81,9 @@ void ipi_call(uint32_t cpu, void (*fn)(void *arg), void *arg)
 					    __ATOMIC_RELAXED))
 		;
 	apic_send_ipi(target->apic_id, VECTOR_CALL);
-	while (!__atomic_load_n(&call.is_done, __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(&call.is_done, __ATOMIC_ACQUIRE)) {
+		if (unlikely(ipi_is_overdue(&since)))
+			apic_send_ipi(target->apic_id, VECTOR_CALL);
 		cpu_relax();
+	}
 }

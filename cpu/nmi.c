@@ -14,7 +14,7 @@
 #define NMI_IOCHK             BIT(6)
 
 /* What a pCPU's next NMI is for. */
-enum { ORDER_NONE, ORDER_PROBE, ORDER_PANIC };
+enum { ORDER_NONE, ORDER_PROBE, ORDER_PANIC, ORDER_STOP };
 
 static struct {
 	uint32_t order;      /* (a) */
@@ -39,6 +39,12 @@ void nmi_panic(uint32_t cpu, uint32_t ms)
 {
 	nmi[cpu].ms = ms;
 	__atomic_store_n(&nmi[cpu].order, ORDER_PANIC, __ATOMIC_RELEASE);
+	apic_send_nmi(percpu_get(cpu)->apic_id);
+}
+
+void nmi_stop(uint32_t cpu)
+{
+	__atomic_store_n(&nmi[cpu].order, ORDER_STOP, __ATOMIC_RELEASE);
 	apic_send_nmi(percpu_get(cpu)->apic_id);
 }
 
@@ -77,6 +83,8 @@ void nmi_handle(const struct trap_frame *frame)
 		if (is_guest)
 			return;
 		panic_with_frame(frame, "stuck in the hypervisor for %u ms (watchdog)", nmi[id].ms);
+	case ORDER_STOP: /* no NMI comes before an IRET */
+		halt_forever();
 	default: /* a stray one, or the chipset's */
 		this_cpu()->nmi_count++;
 	}

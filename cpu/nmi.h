@@ -16,6 +16,9 @@ bool nmi_has_answered(uint32_t cpu);
  * finds it in a guest, it is not stuck, and nothing happens. */
 void nmi_panic(uint32_t cpu, uint32_t ms);
 
+/* fault=stop: has pCPU `cpu` stop for good, with NMIs blocked. */
+void nmi_stop(uint32_t cpu);
+
 /* The handler: cpu/trap.c's. `frame` is where the NMI came. No lock may be taken. */
 void nmi_handle(const struct trap_frame *frame);
 

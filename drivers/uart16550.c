@@ -10,6 +10,7 @@
 #include "cpu/percpu.h"
 #include "cpu/trap.h"
 #include "lib/errno.h"
+#include "lib/fault.h"
 #include "mm/hostmap.h"
 
 #define FIFO_BYTES    16u
@@ -42,15 +43,33 @@ static void reg_write(const struct host_uart *uart, unsigned reg, uint8_t value)
 /* --- sending, with the lock held ---------------------------------------------------------------
  */
 
-static void wait_for(const struct host_uart *uart, uint8_t status)
+static bool is_ready(struct host_uart *uart, uint8_t status)
 {
-	for (uint32_t i = 0; i < READY_LOOKS && (reg_read(uart, UART_LSR) & status) != status;
-	     i++) {
+	if (unlikely(uart->looks < fault_n(FAULT_LOG))) {
+		uart->looks++;
+		return false;
+	}
+	return (reg_read(uart, UART_LSR) & status) == status;
+}
+
+/* False when it does not become ready. One that did not is looked at once each time, until it is
+ * again: whoever writes must not wait for a port that is stuck. */
+static bool wait_for(struct host_uart *uart, uint8_t status)
+{
+	uint32_t looks = uart->is_stuck ? 1 : READY_LOOKS;
+
+	for (uint32_t i = 0; i < looks; i++) {
+		if (is_ready(uart, status)) {
+			uart->is_stuck = false;
+			return true;
+		}
 		/* A stuck UART is no stuck pCPU. */
 		if (i % WATCHED_LOOKS == WATCHED_LOOKS - 1)
 			percpu_note_progress();
 		cpu_relax();
 	}
+	uart->is_stuck = true;
+	return false;
 }
 
 static void fill_fifo(struct host_uart *uart)
@@ -59,12 +78,23 @@ static void fill_fifo(struct host_uart *uart)
 		reg_write(uart, UART_TX, uart->tx[uart->tx_tail++ % uart->tx_size]);
 }
 
+/* A FIFO's worth that nobody will see. */
+static void lose_some(struct host_uart *uart)
+{
+	uint32_t bytes = MIN(uart->tx_head - uart->tx_tail, FIFO_BYTES);
+
+	uart->tx_tail += bytes;
+	uart->lost += bytes;
+}
+
 /* Writes a FIFO's worth from the ring, waiting for the UART: all of the FIFO is empty when THRE is.
  */
 static void drain_some(struct host_uart *uart)
 {
-	wait_for(uart, UART_LSR_THRE);
-	fill_fifo(uart);
+	if (wait_for(uart, UART_LSR_THRE))
+		fill_fifo(uart);
+	else
+		lose_some(uart);
 	percpu_note_progress();
 }
 
@@ -141,7 +171,7 @@ void host_uart_flush(struct host_uart *uart)
 	if (is_locking)
 		flags = spin_lock_irq(&uart->lock);
 	drain_all(uart);
-	wait_for(uart, UART_LSR_TEMT);
+	(void)wait_for(uart, UART_LSR_TEMT);
 	if (is_locking)
 		spin_unlock_irq(&uart->lock, flags);
 }

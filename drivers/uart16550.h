@@ -28,6 +28,9 @@ struct host_uart {
 	uint8_t ier;
 	uint32_t tx_head, tx_tail; /* bytes ever put in and taken out */
 	uint32_t rx_head, rx_tail;
+	bool is_stuck;  /* it was not ready for so long that nobody waits for it any more */
+	uint64_t lost;  /* bytes that it did not take */
+	uint64_t looks; /* debug builds: fault=log:N */
 	void (*consume)(struct host_uart *uart, uint8_t byte);
 	struct host_uart *next; /* (i) the ports whose interrupts are enabled */
 	uint8_t rx[HOST_UART_RX_SIZE];

@@ -128,7 +128,9 @@ struct hv_options {
 	uint8_t vid;                      /* vid=auto|on|off: enum hv_vid */
 	bool is_guest_rdrand_off;         /* rdrand=off: RDRAND and RDSEED hidden from all guests */
 	bool is_panic_early; /* panic=early, in debug builds: before there is a console */
-	uint8_t end;         /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
+	uint8_t fault;       /* fault=KIND:N, in debug builds: enum fault_kind, lib/fault.h */
+	uint64_t fault_n;
+	uint8_t end; /* end=poweroff|reset|halt|bochs|debug-exit: enum hv_end */
 };
 
 enum hv_vid { HV_VID_AUTO, HV_VID_ON, HV_VID_OFF };

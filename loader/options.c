@@ -3,6 +3,7 @@
 
 #include <asm/kvm_para.h>
 
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -97,6 +98,19 @@ static bool parse_trace(void *target, struct span value)
 				  &((struct hv_options *)target)->trace_groups);
 }
 
+#ifdef CONFIG_DEBUG
+static bool parse_fault(void *target, struct span value)
+{
+	struct hv_options *options = target;
+	enum fault_kind kind;
+
+	if (!fault_parse(value.text, value.len, &kind, &options->fault_n))
+		return false;
+	options->fault = (uint8_t)kind;
+	return true;
+}
+#endif
+
 #define PORT_TAKES "com1, com2, com3, com4 or an I/O port such as 0x2f8"
 
 #define HV(word, field) .name = (word), WORD_FIELD(struct hv_options, field)
@@ -159,6 +173,7 @@ const struct word_rule hv_word_rules[] = {
 #ifdef CONFIG_DEBUG
 	{HV("panic", is_panic_early), .kind = WORD_CHOICE, .choices = CHOICES({"early", 1}),
 	 .takes = "early"},
+	{.name = "fault", .kind = WORD_PARSED, .parse = parse_fault, .takes = FAULT_TAKES},
 #endif
 };
 const uint32_t hv_word_rule_count = ARRAY_SIZE(hv_word_rules);

@@ -3,6 +3,7 @@
  * search and a wrong free is caught. */
 #include "cpu/panic.h"
 #include "lib/checked.h"
+#include "lib/fault.h"
 #include "lib/list.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
@@ -127,6 +128,8 @@ bool page_alloc(unsigned order, hpa_t *block)
 	uint64_t at;
 
 	ASSERT(order < PAGE_ORDERS);
+	if (fault_is_due(FAULT_PAGE))
+		return false;
 	spin_lock(&pages.lock);
 	while (from < PAGE_ORDERS && list_is_empty(&pages.free[from]))
 		from++;

@@ -3,12 +3,15 @@
 
 #include "cpu/apic.h"
 #include "cpu/insn.h"
+#include "cpu/nmi.h"
 #include "cpu/panic.h"
 #include "cpu/percpu.h"
 #include "cpu/trap.h"
+#include "lib/fault.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "lib/types.h"
+#include "sched/timer.h"
 
 #ifdef CONFIG_DEBUG
 
@@ -102,6 +105,49 @@ static const struct {
 	{"stuck-open", loop},      {"stuck-other", loop_on_other_pcpu},
 };
 
+/* fault=nmi:N: from the last pCPU to the boot pCPU. Odd intervals, so that they hit whatever that
+ * is doing: the guest, the way out of it and into it, the scheduler, interrupt handlers. */
+#define NMI_TICKS_MIN 200u
+#define NMI_TICKS_VAR 4093u /* a prime */
+
+static struct sched_timer nmi_timer;
+static uint64_t nmis_sent;
+
+static void send_nmi(struct sched_timer *timer, uint64_t now)
+{
+	apic_send_nmi(percpu_get(0)->apic_id);
+	if (++nmis_sent < fault_n(FAULT_NMI))
+		sched_timer_arm(timer, now + NMI_TICKS_MIN + nmis_sent * 1009 % NMI_TICKS_VAR);
+	else
+		log_info("fault=nmi: %llu NMIs sent, pCPU 0 has taken %llu",
+			 (unsigned long long)nmis_sent,
+			 (unsigned long long)percpu_get(0)->nmi_count);
+}
+
+static void arm_nmis(void)
+{
+	if (this_cpu_id() != percpu_count() - 1 || nmi_timer.expire)
+		return;
+	sched_timer_init(&nmi_timer, send_nmi);
+	sched_timer_arm(&nmi_timer, rdtsc());
+}
+
+static void begin_nmis(void *arg)
+{
+	(void)arg;
+	sched_defer();
+}
+
+void fault_start(void)
+{
+	if (fault_n(FAULT_NMI)) {
+		sched_add_deferred(arm_nmis);
+		ipi_call(percpu_count() - 1, begin_nmis, NULL);
+	}
+	if (fault_n(FAULT_STOP) && percpu_get((uint32_t)fault_n(FAULT_STOP)))
+		nmi_stop((uint32_t)fault_n(FAULT_STOP));
+}
+
 bool fault_inject(const char *kind, size_t len)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(faults); i++)
@@ -113,6 +159,10 @@ bool fault_inject(const char *kind, size_t len)
 }
 
 #else
+
+void fault_start(void)
+{
+}
 
 bool fault_inject(const char *kind, size_t len)
 {

@@ -91,9 +91,10 @@ bool vmx_probe_if0_defect(void)
 {
 	static const uint8_t jump_to_itself[] = {0xeb, 0xfe};
 
+	/* A probe that did not run shows nothing: the CPU is taken for one with the defect. */
 	return vmx_machine.caps.has_preemption_timer &&
-	       run(jump_to_itself, sizeof(jump_to_itself), false).reason ==
-		       EXIT_REASON_PREEMPTION_TIMER;
+	       run(jump_to_itself, sizeof(jump_to_itself), false).reason !=
+		       EXIT_REASON_EXTERNAL_INTERRUPT;
 }
 
 bool vmx_probe_vid_defect(void)
@@ -109,7 +110,14 @@ bool vmx_probe_vid_defect(void)
 		0xeb, 0xfe,                                /* jmp . */
 	};
 
-	/* In its handler it is found by the HLT there, or by the host's interrupt right before. */
-	return vmx_machine.has_vid && vmx_machine.caps.has_preemption_timer &&
-	       run(self_ipi_with_if0, sizeof(self_ipi_with_if0), true).rip >= HANDLER;
+	struct outcome outcome;
+
+	if (!vmx_machine.has_vid || !vmx_machine.caps.has_preemption_timer)
+		return false;
+	outcome = run(self_ipi_with_if0, sizeof(self_ipi_with_if0), true);
+	/* In its handler it is found by the HLT there, or by the host's interrupt right before.
+	 * Where it never ran, nothing is known. */
+	return (outcome.reason != EXIT_REASON_EXTERNAL_INTERRUPT &&
+		outcome.reason != EXIT_REASON_PREEMPTION_TIMER) ||
+	       outcome.rip >= HANDLER;
 }

@@ -7,6 +7,7 @@
 #include "guest/kvm.h"
 #include "guest/pause.h"
 #include "guest/vcpu_arch.h"
+#include "lib/fault.h"
 #include "vmx/reason.h"
 #include "vmx/vmx.h"
 
@@ -190,6 +191,8 @@ static __cold bool prepare_entry(struct vmx_vcpu *v, bool is_plain, enum sched_v
  * vCPU's MSRs and registers in the CPU, TLB entries of an older life of this EPT or VPID. */
 static inline void audit_entry(const struct vmx_vcpu *v)
 {
+	if (fault_is_due(FAULT_MC))
+		trap_reflect_machine_check();
 	DEBUG_ASSERT(this_vmx()->current == v && this_vmx()->loaded == v);
 	DEBUG_ASSERT(v->loaded.pcpu == this_cpu_id());
 	DEBUG_ASSERT(v->vcpu.se.state == SCHED_RUNNING && v->vcpu.se.pcpu == this_cpu_id());

@@ -8,6 +8,7 @@
 #define VMX_VMX_INSN_H
 
 #include "cpu/panic.h"
+#include "lib/fault.h"
 #include "lib/types.h"
 #include "vmx/vmcs.h"
 
@@ -38,11 +39,16 @@ void vmclear(hpa_t vmcs);
 
 #else
 
+/* For fault=vmread:N: an encoding whose reserved bit is set. */
+#define VMCS_NO_FIELD ((enum vmcs_field)0x1000)
+
 static inline uint64_t vmread(enum vmcs_field field)
 {
 	uint64_t value;
 
 	vmx_assert_current();
+	if (fault_is_due(FAULT_VMREAD))
+		field = VMCS_NO_FIELD;
 	__asm__ goto volatile("vmread %1, %0; jbe %l[failed]"
 			      : "=r"(value)
 			      : "r"((uint64_t)field)

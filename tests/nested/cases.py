@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import fault_cases
 import fixtures
 import gdb_cases
 import monitor_cases
@@ -348,4 +349,4 @@ def all_cases(_is_listing: bool = False) -> list[Case]:
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()
     cases += hot_paths() + monitor_cases.cases()
     return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx() + \
-        consoles() + report_cases.cases()
+        consoles() + report_cases.cases() + fault_cases.cases()

@@ -1,0 +1,45 @@
+"""Whole-system tests of faults of the host on purpose (`fault=KIND:N`, lib/fault.h): each is survived, ends one
+VM, or is a panic that names its cause."""
+
+from __future__ import annotations
+
+from case import Case, Guest, hello
+
+PAIR = [hello(), Guest("hlt", words=["pin=1"])]
+
+
+def _fault(word: str, name: str = "", guests: list[Guest] | None = None, **changes) -> Case:
+    changes.setdefault("cpus", 2)
+    return Case(f"fault-{name or word.replace(':', '-')}", PAIR if guests is None else guests, words=f"fault={word}",
+                **changes)
+
+
+def _panic(word: str, *must: str, **changes) -> Case:
+    """The VMs do not come to their ends."""
+    return _fault(word, guests=[], raw=[guest for vm in PAIR for guest in _raw(vm)], status=(3,), must=list(must),
+                  must_not=[], **changes)
+
+
+def _raw(guest: Guest) -> list[tuple[str, str]]:
+    return [(guest.kernel_path(), f"vm={guest.name} kernel mem=16M " + " ".join(guest.words))]
+
+
+def cases() -> list[Case]:
+    return [
+        # The hypervisor's own, early: a message; a VM's: that VM, by name.
+        _fault("page:1", guests=[], raw=_raw(hello()), cpus=1, status=(2,), must=[r"the address space cannot be built"]),
+        _fault("vm-page:1", guests=[Guest("hlt", is_tap=False, verdict="failed", reason="no memory for another VM"),
+                                    hello()], status=(1,)),
+        # A probe for an emulator's defects cannot be made: the CPU is taken for one that has it.
+        _fault("page:40", must=[r"the probe guest cannot be made: vm 'probe': no memory",
+                                r"local APIC in software \(virtual-interrupt delivery does not heed IF=0\)"]),
+        # The first is the call that wakes pCPU 1 for its work, the others kicks and calls while it runs.
+        *[_fault(f"ipi-lost:{n}") for n in (1, 2, 5)],
+        *[_fault(f"ipi-late:{n}") for n in (1, 3)],
+        _panic("vmread:1000", r"^PANIC on pCPU [01]: VMREAD 0x1000 failed: VM-instruction error 12$"),
+        _panic("mc:500", r"^PANIC on pCPU [01]: #MC machine check"),
+        _panic("stop:1", r"^PANIC on pCPU 0: pCPU 1 has been stuck for \d+ ms and takes no NMI \(watchdog\)", timeout=60),
+        _fault("nmi:500", must=[r"fault=nmi: 500 NMIs sent", r"^ *pCPU 0: [45]\d\d NMIs that nobody asked for"]),
+        # Ten looks more than anybody waits: the port is given up, and comes back.
+        _fault("log:1000010", must=[r"the console's port was not ready for long: \d+ bytes are lost"]),
+    ]
