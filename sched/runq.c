@@ -66,11 +66,27 @@ void runq_remove(struct runq *rq, struct sched_entity *se)
 	__atomic_store_n(&rq->waiting, rq->waiting - 1, __ATOMIC_RELEASE);
 }
 
-void runq_promote(struct runq *rq, struct sched_entity *se, uint64_t gift)
+void runq_give(struct runq *rq, struct sched_entity *to, struct sched_entity *from, uint64_t end)
 {
-	list_remove(&se->node);
-	list_push_front(&rq->queue, &se->node);
-	se->gift = gift;
+	rq->gift = (struct runq_gift){.to = to, .from = from, .end = end};
+}
+
+/* Takes out the one that a gift makes the next; NULL when there is none, or nothing left of it. */
+static struct sched_entity *take_gift(struct runq *rq, uint64_t now)
+{
+	struct runq_gift gift = rq->gift;
+	struct list *behind;
+
+	rq->gift.to = NULL;
+	if (likely(!gift.to) || gift.end <= now || !runq_has(rq, gift.to))
+		return NULL;
+	if (gift.from && runq_has(rq, gift.from)) {
+		list_remove(&gift.from->node);
+		behind = gift.to->node.next;
+		list_insert_between(&gift.from->node, &gift.to->node, behind);
+	}
+	gift.to->slice_end = gift.end;
+	return gift.to;
 }
 
 struct sched_entity *runq_oldest_for(const struct runq *rq, uint32_t cpu)
@@ -91,11 +107,14 @@ struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
 
 	if (list_is_empty(&rq->queue))
 		return NULL;
-	se = list_entry(rq->queue.next, struct sched_entity, node);
+	se = take_gift(rq, now);
+	if (likely(!se)) {
+		se = list_entry(rq->queue.next, struct sched_entity, node);
+		se->slice_end = now + __atomic_load_n(&se->slice, __ATOMIC_RELAXED);
+	}
 	runq_remove(rq, se);
 	sched_set_state(se, SCHED_RUNNING, now);
-	se->slice_end = now + (se->gift ? se->gift : __atomic_load_n(&se->slice, __ATOMIC_RELAXED));
-	se->gift = 0;
+	se->goes_to = 0;
 	if (se->cap_budget) {
 		if (now - se->cap_start >= se->cap_period) {
 			se->cap_start = now;

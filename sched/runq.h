@@ -57,9 +57,10 @@ struct sched_entity {
 	struct cpumask affinity;     /* (a) the pCPUs that it may run on: see sched_may_run_on */
 	uint64_t slice;              /* (a) TSC ticks */
 	uint64_t slice_end;          /* (o) TSC time */
-	uint64_t gift;    /* (q) another's rest of a turn: its next slice, ticks; 0 none */
-	uint64_t arrived; /* (q) TSC time when it came to this pCPU */
-	uint64_t moves;   /* (q) times it went to another pCPU */
+	uint64_t arrived;            /* (q) TSC time when it came to this pCPU */
+	uint64_t moves;              /* (q) times it went to another pCPU */
+	/* (o) since a directed yield in this turn: the pCPU where it goes for the target, plus 1 */
+	uint32_t goes_to;
 
 	/* cap=: at most `cap_budget` ticks of running in every `cap_period`; 0: no cap. */
 	uint64_t cap_period, cap_budget; /* (i) */
@@ -79,12 +80,20 @@ struct sched_entity {
 	uint64_t wake_hist[SCHED_WAKE_BUCKETS];
 };
 
+/* What a directed yield has given away: the rest of a turn. */
+struct runq_gift {
+	struct sched_entity *to;   /* NULL: nothing */
+	struct sched_entity *from; /* gets its place in the queue; NULL: nobody */
+	uint64_t end;              /* when that turn ends, TSC time */
+};
+
 struct runq {
 	struct spinlock lock;
 	struct list queue;            /* (q) */
 	uint32_t waiting;             /* (q) written, (a) read: entities in `queue` */
 	uint32_t load;                /* (a) entities placed here and not stopped */
 	struct sched_entity *current; /* (q) written, (a) read: NULL between two */
+	struct runq_gift gift;        /* (q) until the next pick */
 	uint32_t pcpu;                /* (i) */
 	uint64_t balanced_at;         /* (o) TSC time of the last look at the other queues */
 	uint64_t pulls, pushes;       /* (o) entities taken from and given to other pCPUs */
@@ -122,8 +131,21 @@ void runq_enqueue(struct runq *rq, struct sched_entity *se, uint64_t now);
 /* Takes one out of the queue. Lock held. */
 void runq_remove(struct runq *rq, struct sched_entity *se);
 
-/* To the front, with `gift` ticks for its next turn (directed yield). Lock held. */
-void runq_promote(struct runq *rq, struct sched_entity *se, uint64_t gift);
+/* Is it in this queue? Lock held. */
+static inline bool runq_has(const struct runq *rq, const struct sched_entity *se)
+{
+	/* Whoever moves it sets its pCPU before it puts it into another queue: seen in a queue, and
+	 * then still here, it is in this one, whose lock keeps it. */
+	return !list_is_empty(&se->node) &&
+	       __atomic_load_n(&se->pcpu, __ATOMIC_ACQUIRE) == rq->pcpu &&
+	       __atomic_load_n(&se->state, __ATOMIC_ACQUIRE) == SCHED_RUNNABLE;
+}
+
+/* Directed yield: `to`, in this queue, is picked next, for what is left of the turn of `from`,
+ * which ends at TSC time `end`; if by then nothing is left, nothing is given. The two change
+ * places: a gift costs `to` none of its own turns, and whoever waits besides waits no longer for
+ * it. `from` may be NULL. Lock held. */
+void runq_give(struct runq *rq, struct sched_entity *to, struct sched_entity *from, uint64_t end);
 
 /* The one in the queue that may run on pCPU `cpu` and has been here longest; NULL when there is
  * none. Lock held. */
@@ -149,7 +171,8 @@ static inline uint64_t runq_idle_time(const struct runq *rq, uint64_t now)
  * the smallest difference that counts. */
 uint32_t runq_lighter(const struct runq *rqs, uint32_t count, uint32_t self, uint32_t least);
 
-/* The head, made RUNNING with a fresh slice; NULL when the queue is empty. Lock held. */
+/* The head, made RUNNING with a fresh slice, or whoever has been given the rest of a turn; NULL
+ * when the queue is empty. Lock held. */
 struct sched_entity *runq_pick(struct runq *rq, uint64_t now);
 
 /* The allowed pCPU of `count` with the least load, the lowest number among equals. `affinity`

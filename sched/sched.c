@@ -201,35 +201,43 @@ static void wake(struct sched_entity *se)
 		tell_arrival(cpu, se);
 }
 
+/* When the turn of `self` ends, of which the rest can be given away. While nobody waits it has no
+ * end: then a slice from now. */
+static uint64_t gift_end(const struct runq *rq, const struct sched_entity *self, uint64_t now)
+{
+	uint64_t slice_end = sched_is_waited_for(rq)
+				     ? self->slice_end
+				     : now + __atomic_load_n(&self->slice, __ATOMIC_RELAXED);
+
+	return MIN(slice_end, __atomic_load_n(&self->cap_end, __ATOMIC_RELAXED));
+}
+
 bool sched_yield_to(struct sched_entity *target)
 {
 	struct runq *rq = sched_this_runq(), *from;
 	struct sched_entity *self = rq->current;
-	uint64_t now = rdtsc(), rest = self->slice_end > now
-					       ? self->slice_end - now
-					       : __atomic_load_n(&self->slice, __ATOMIC_RELAXED);
+	uint64_t now = rdtsc(), end = gift_end(rq, self, now);
 	bool is_found;
 
 	from = &runqs[__atomic_load_n(&target->pcpu, __ATOMIC_ACQUIRE)];
-	if (!sched_may_run_on(target, rq->pcpu))
+	/* Between two pCPUs they change places, too: nobody's queue gets longer by a yield. */
+	if (end <= now || !sched_may_run_on(target, rq->pcpu) ||
+	    !sched_may_run_on(self, from->pcpu))
 		return false;
 	spin_lock(&from->lock);
-	/* Whoever moves it sets its pCPU before it puts it into another queue: seen in a queue, and
-	 * then still here, it is in this one, whose lock keeps it. */
-	is_found = !list_is_empty(&target->node) &&
-		   __atomic_load_n(&target->pcpu, __ATOMIC_ACQUIRE) == from->pcpu &&
-		   __atomic_load_n(&target->state, __ATOMIC_ACQUIRE) == SCHED_RUNNABLE;
+	is_found = runq_has(from, target);
 	if (is_found && from != rq)
 		balance_take(from, rq, target, now);
 	else if (is_found)
-		runq_promote(rq, target, rest);
+		runq_give(rq, target, self, end);
 	spin_unlock(&from->lock);
 	if (!is_found)
 		return false;
 	if (from != rq) {
+		self->goes_to = from->pcpu + 1;
 		spin_lock(&rq->lock);
 		runq_insert(rq, target, now);
-		runq_promote(rq, target, rest);
+		runq_give(rq, target, NULL, end);
 		spin_unlock(&rq->lock);
 	}
 	self->slice_end = now;
@@ -254,6 +262,22 @@ void sched_kick(struct sched_entity *se)
 		send_kick(cpu);
 }
 
+/* `se` has yielded to one from another pCPU's queue, and takes its place there. Whoever runs there
+ * is not interrupted for it: a guest could do that without end. */
+static void send_for_target(struct runq *rq, struct sched_entity *se, uint64_t now)
+{
+	struct runq *to = &runqs[se->goes_to - 1];
+
+	balance_count_move(rq, to, se, now);
+	spin_lock(&to->lock);
+	runq_insert(to, se, now);
+	spin_unlock(&to->lock);
+	/* Orders the store of `waiting` before the look: who halts sets its bit, and then looks. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (is_idle(to->pcpu))
+		send_kick(to->pcpu);
+}
+
 /* The turn of `se` is over and it wants another: here, on a lighter pCPU, or after its cap's
  * period. */
 static void put_back_runnable(struct runq *rq, struct sched_entity *se, uint64_t now)
@@ -268,6 +292,11 @@ static void put_back_runnable(struct runq *rq, struct sched_entity *se, uint64_t
 	if (se->cap_budget && !se->cap_left) {
 		__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
 		sched_timer_arm(&se->cap_timer, se->cap_start + se->cap_period);
+		return;
+	}
+	if (unlikely(se->goes_to)) {
+		__atomic_store_n(&rq->current, NULL, __ATOMIC_RELEASE);
+		send_for_target(rq, se, now);
 		return;
 	}
 	cpu = balance_push(runqs, percpu_count(), rq, se, now, &stays);

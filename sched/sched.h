@@ -54,8 +54,10 @@ static inline bool sched_is_slice_over(const struct runq *rq, const struct sched
 	return now >= sched_turn_end(rq, se);
 }
 
-/* Directed yield, by the entity that runs here: `target`, if it waits for a pCPU and may run on
- * this one, gets the rest of the caller's turn, next. False when it does not wait, or may not.
+/* Directed yield, by the entity that runs here: `target`, if it waits for a pCPU, gets the rest of
+ * the caller's turn, next, and the caller its place in the queue; also when that is another pCPU's,
+ * if each may run where the other is. All gifts of a chain end when the first turn would have
+ * ended. False when the target does not wait, or may not come, or nothing is left of the turn.
  * Takes run-queue locks; the caller's `run` returns SCHED_PREEMPTED soon. */
 bool sched_yield_to(struct sched_entity *target);
 

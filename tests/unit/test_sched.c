@@ -39,15 +39,15 @@ enum { REQUEST_EVENT = 1, REQUEST_STOP = 2 };
 
 struct guest {
 	struct sched_entity se;
-	uint32_t requests;                     /* (a) */
-	uint32_t sent[SENDERS], seen[SENDERS]; /* (a) */
-	uint32_t where;                        /* (a) pCPU + 1 while it is switched in */
-	bool is_inside;                        /* (o) between switch-in and switch-out */
-	bool has_ended;                        /* (a) */
-	struct sched_timer wake;               /* (o) as a vCPU's wake timer */
-	uint64_t wakes_armed, wakes_expired;   /* (a) */
-	uint64_t seed;                         /* (o) */
-	uint64_t entries, halts, polls, wakes; /* (o) */
+	uint32_t requests;                      /* (a) */
+	uint32_t sent[SENDERS], seen[SENDERS];  /* (a) */
+	uint32_t where;                         /* (a) pCPU + 1 while it is switched in */
+	bool is_inside;                         /* (o) between switch-in and switch-out */
+	bool has_ended;                         /* (a) */
+	struct sched_timer wake;                /* (o) as a vCPU's wake timer */
+	uint64_t wakes_armed, wakes_expired;    /* (a) */
+	uint64_t seed;                          /* (o) */
+	uint64_t entries, halts, polls, yields; /* (o) */
 	uint64_t created;
 };
 
@@ -237,6 +237,12 @@ static enum sched_verdict run(struct sched_entity *se)
 		case 4: /* until something comes */
 			enter(g, 0);
 			break;
+		case 6:
+			if (sched_yield_to(&guests[(r >> 16) % ENTITIES].se)) {
+				g->yields++;
+				return SCHED_PREEMPTED;
+			}
+			break;
 		default:
 			enter(g, 1 + (r >> 16) % 20000);
 			break;
@@ -396,7 +402,7 @@ static void create(void)
 /* What was counted, once all threads but this one are over. */
 static void check_accounts(uint64_t finished)
 {
-	uint64_t busy = 0, lifetimes = 0, fired = 0, entries = 0, halts = 0, polls = 0,
+	uint64_t busy = 0, lifetimes = 0, fired = 0, entries = 0, halts = 0, polls = 0, yields = 0,
 		 switches = 0;
 
 	for (unsigned i = 0; i < ENTITIES; i++) {
@@ -415,6 +421,7 @@ static void check_accounts(uint64_t finished)
 		entries += g->entries;
 		halts += g->halts;
 		polls += g->polls;
+		yields += g->yields;
 		switches += g->se.switches;
 		assert_true(g->se.switches >= g->se.wakes);
 		assert_in_range(g->se.switches, 10, UINT64_MAX);
@@ -433,9 +440,10 @@ static void check_accounts(uint64_t finished)
 	for (unsigned i = 0; i < SHARED; i++)
 		fired += shared[i].fired;
 	print_message("%lu requests served, %lu switches, %lu entries, %lu halts, %lu polls, %lu "
-		      "timers\n",
-		      served, switches, entries, halts, polls, fired);
-	assert_true(served > 100 && entries > 100 && halts > 100 && polls > 10 && fired > 10);
+		      "yields, %lu timers\n",
+		      served, switches, entries, halts, polls, yields, fired);
+	assert_true(served > 100 && entries > 100 && halts > 100 && polls > 10 && yields > 10 &&
+		    fired > 10);
 }
 
 static void test_threads_as_pcpus(void **state)

@@ -20,10 +20,12 @@
 #define SLICE 1000
 
 /* An entity that does what its script says, a letter each time it runs: p is preempted, w waits, e
- * ends, R has a request when it waits; m and M: below. */
+ * ends, R has a request when it waits, f runs for its whole turn; m and M, y and l: below. */
 struct actor {
 	struct sched_entity se;
 	const char *script;
+	const char *again; /* the script when it is over, until `until`; NULL: it ends then */
+	struct actor *friend;
 	char name;
 	bool has_request;
 };
@@ -31,12 +33,16 @@ struct actor {
 static struct actor actor[4];
 static struct sched_timer timer[3];
 static char story[256];
+static bool is_quiet; /* no story */
+static uint64_t until;
 static unsigned hooks;
 
 static void tell(char c)
 {
 	size_t len = strlen(story);
 
+	if (is_quiet)
+		return;
 	assert_true(len + 1 < sizeof(story));
 	story[len] = c;
 }
@@ -60,8 +66,22 @@ static enum sched_verdict run(struct sched_entity *se)
 	struct actor *a = container_of(se, struct actor, se);
 
 	tell(a->name);
+	if (a->again && !*a->script)
+		a->script = rdtsc() < until ? a->again : "e";
 	fake_tsc_advance(10);
 	switch (*a->script++) {
+	case 'f':
+		if (rdtsc() < se->slice_end)
+			fake_tsc_advance(se->slice_end - rdtsc());
+		return SCHED_PREEMPTED;
+	case 'y': /* to its friend, soon */
+		(void)sched_yield_to(&a->friend->se);
+		return SCHED_PREEMPTED;
+	case 'l': /* when its turn is over */
+		if (rdtsc() < se->slice_end)
+			fake_tsc_advance(se->slice_end - rdtsc());
+		assert_false(sched_yield_to(&a->friend->se));
+		return SCHED_PREEMPTED;
 	case 'p':
 		return SCHED_PREEMPTED;
 	case 'R':
@@ -113,6 +133,7 @@ static int setup(void **state)
 	memset(story, 0, sizeof(story));
 	sched_set_kick_hook(count_hook);
 	hooks = 0;
+	is_quiet = false;
 	return 0;
 }
 
@@ -343,6 +364,161 @@ static void test_slices(void **state)
 	start(1, "e");
 	assert_false(sched_is_slice_over(rq, &actor[0].se, 5999));
 	assert_true(sched_is_slice_over(rq, &actor[0].se, 6000));
+}
+
+/* --- directed yield --- */
+
+/* A and B, of one VM, do what `script` says, for ever; C uses its turns. How long C ran of all the
+ * time, in permille; each ends soon after. */
+static uint64_t share_of_c(const char *script)
+{
+	uint64_t time = 0;
+
+	is_quiet = true;
+	until = rdtsc() + 300 * SLICE;
+	for (unsigned i = 0; i < 2; i++) {
+		actor[i].friend = &actor[1 - i];
+		actor[i].again = script;
+	}
+	actor[2].again = "f";
+	for (unsigned i = 0; i < 3; i++)
+		start(i, "");
+	fake_pcpu_run(sched_loop);
+	for (unsigned i = 0; i < 3; i++)
+		time += actor[i].se.time[SCHED_RUNNING];
+	return actor[2].se.time[SCHED_RUNNING] * 1000 / time;
+}
+
+/* 'All gifts of a chain end when the first turn would have ended': two that yield to each other for
+ * ever have two shares of three. */
+static void test_yielders_get_their_share(void **state)
+{
+	static const char *const scripts[] = {"y", "l", "yl", "yyyyyf", "fy", "ylfl"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(scripts); i++) {
+		setup(state);
+		assert_in_range(share_of_c(scripts[i]), 323, 343);
+		/* Nobody's longest wait is more than a slice of each of the others. */
+		assert_in_range(actor[2].se.switches, 98, 103);
+	}
+}
+
+/* The same with a cap, which is the yielders' own: the others have the rest. */
+static void test_yielders_keep_their_caps(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		actor[i].se.cap_period = 10 * SLICE;
+		actor[i].se.cap_budget = SLICE;
+	}
+	assert_in_range(share_of_c("y"), 790, 830);
+	assert_in_range(actor[0].se.time[SCHED_RUNNING], 27 * SLICE, 32 * SLICE);
+	assert_in_range(actor[1].se.time[SCHED_RUNNING], 27 * SLICE, 32 * SLICE);
+}
+
+/* 'The target gets the rest of the caller's turn, next, and the caller its place in the queue.' */
+static void test_yield_changes_places(void **state)
+{
+	(void)state;
+	actor[0].friend = &actor[2];
+	start(0, "ype");
+	start(1, "pe");
+	start(2, "pe");
+	start(3, "pe");
+	sched_this_runq()->balanced_at = 5000;
+	fake_pcpu_run(sched_loop);
+	/* C comes first, for the rest; A is third then, as C was. */
+	assert_string_equal(story, "(A)(C)(B)(A)(D)(C)(B)(A)(D)");
+}
+
+static void test_yield_gives_what_is_left(void **state)
+{
+	struct runq *rq = sched_this_runq();
+
+	(void)state;
+	start(0, "e");
+	start(1, "e");
+	start(2, "e");
+	assert_ptr_equal(runq_pick(rq, 5000), &actor[0].se);
+	rq->current = &actor[0].se;
+	fake_tsc_advance(900);
+	hooks = 0;
+	assert_true(sched_yield_to(&actor[2].se));
+	assert_int_equal(hooks, 1);
+	assert_true(sched_is_slice_over(rq, &actor[0].se, 5900));
+	runq_enqueue(rq, &actor[0].se, 5900);
+	assert_ptr_equal(runq_pick(rq, 5910), &actor[2].se);
+	assert_int_equal(actor[2].se.slice_end, 5000 + SLICE);
+	/* A gift that is picked up too late is none: 'with a fresh slice', in its order. */
+	rq->current = &actor[2].se;
+	fake_tsc_advance(20);
+	assert_true(sched_yield_to(&actor[0].se));
+	runq_enqueue(rq, &actor[2].se, 6000);
+	assert_ptr_equal(runq_pick(rq, 6000), &actor[1].se);
+	assert_int_equal(actor[1].se.slice_end, 6000 + SLICE);
+	assert_ptr_equal(runq_pick(rq, 6010), &actor[0].se);
+	assert_int_equal(actor[0].se.slice_end, 6010 + SLICE);
+}
+
+/* Of nobody who does not wait, and of a turn that is over, or must leave this pCPU. */
+static void test_yield_in_vain(void **state)
+{
+	struct runq *rq = sched_this_runq();
+
+	(void)state;
+	start(0, "e");
+	start(1, "e");
+	assert_ptr_equal(runq_pick(rq, 5000), &actor[0].se);
+	rq->current = &actor[0].se;
+	assert_false(sched_yield_to(&actor[0].se));
+	assert_false(sched_yield_to(&actor[2].se));
+	fake_tsc_advance(SLICE);
+	assert_false(sched_yield_to(&actor[1].se));
+	assert_int_equal(actor[0].se.slice_end, 5000 + SLICE);
+	fake_tsc_set(5500);
+	actor[0].se.cap_end = 5500;
+	assert_false(sched_yield_to(&actor[1].se));
+	actor[0].se.cap_end = 0;
+	assert_false(sched_yield_to(&actor[1].se));
+	actor[0].se.cap_end = 5501;
+	assert_true(sched_yield_to(&actor[1].se));
+	assert_int_equal(rq->gift.end, 5501);
+}
+
+/* A on pCPU 0 yields to B, who waits for pCPU 1: 'if each may run where the other is', they change
+ * places, so that nobody's queue gets longer; who runs on pCPU 1 is not interrupted for it. */
+static void test_yield_across_pcpus(void **state)
+{
+	struct runq *rq = sched_this_runq();
+
+	(void)state;
+	actor[0].friend = &actor[1];
+	actor[0].se.affinity = CPUMASK(BIT(0));
+	actor[1].se.affinity = CPUMASK(BIT(1));
+	start(0, "ye");
+	start(1, "pe");
+	start(2, "e");
+	assert_ptr_equal(runq_pick(rq, 5000), &actor[0].se);
+	rq->current = &actor[0].se;
+	assert_false(sched_yield_to(&actor[1].se));
+	actor[1].se.affinity = CPUMASK(BIT(0) | BIT(1));
+	assert_false(sched_yield_to(&actor[1].se)); /* A may not go there */
+	assert_int_equal(actor[1].se.pcpu, 1);
+	rq->current = NULL;
+	runq_enqueue(rq, &actor[0].se, 5000);
+	runq_remove(rq, &actor[2].se);
+	runq_insert(rq, &actor[2].se, 5000);
+
+	actor[0].se.affinity = CPUMASK(BIT(0) | BIT(1));
+	rq->balanced_at = 5000;
+	fake_pcpu_run(sched_loop);
+	/* In the end pCPU 0, which idles, pulls A from pCPU 1, which plays no part here. */
+	assert_string_equal(story, "(A)(B)(C)(B)(A)");
+	assert_int_equal(actor[0].se.moves, 2);
+	assert_int_equal(actor[1].se.moves, 1);
+	assert_int_equal(sched_runq(0)->load, 0);
+	assert_int_equal(sched_runq(1)->load, 0);
+	assert_int_equal(kicks(1), 1); /* B's start */
 }
 
 /* --- timers --- */
@@ -598,6 +774,12 @@ int main(void)
 		TEST(test_kick_a_running_one),
 		TEST(test_placement),
 		TEST(test_slices),
+		TEST(test_yielders_get_their_share),
+		TEST(test_yielders_keep_their_caps),
+		TEST(test_yield_changes_places),
+		TEST(test_yield_gives_what_is_left),
+		TEST(test_yield_in_vain),
+		TEST(test_yield_across_pcpus),
 		TEST(test_affinity_of_waiting_ones),
 		TEST(test_affinity_of_a_running_one),
 		TEST(test_affinity_of_a_throttled_one),
