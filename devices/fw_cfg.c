@@ -6,12 +6,13 @@
 
 #define E820_FILE "etc/e820"
 
-/* A guest may ask for 4 GiB at once: so much is copied in one go, and the rest so much later, with
- * the VM's lock free in between. Guests wait for the control word anyway. */
-#define DMA_CHUNK    MIB(1)
+/* A guest may ask for 4 GiB at once. It is copied in pieces of so many bytes, as many as the time
+ * for one go permits, and the rest so much later, with the VM's lock free in between. Guests wait
+ * for the control word anyway. */
+#define DMA_PIECE    4096u
 #define DMA_PAUSE_NS 10000u
 
-static const uint8_t zeros[4096];
+static const uint8_t zeros[DMA_PIECE];
 static const char dma_signature[8] = {'Q', 'E', 'M', 'U', ' ', 'C', 'F', 'G'};
 
 /* --- items --- */
@@ -123,35 +124,36 @@ static void finish_dma(struct fw_cfg *fw, uint32_t control)
 					(unsigned long long)fw->dma_descriptor);
 }
 
-/* Copies the next piece, of at most `max` bytes: how many, or 0 when it does not go. */
-static uint32_t copy_piece(struct fw_cfg *fw, uint32_t max)
+/* Copies the next piece; false when it does not go. */
+static bool copy_piece(struct fw_cfg *fw)
 {
 	const struct fw_cfg_item *item = fw->selected;
 	bool has_data = item && fw->offset < item->len;
+	uint32_t len = MIN(fw->dma_left, DMA_PIECE);
 	const void *from = zeros;
-	uint32_t len;
 
-	len = MIN(max, has_data ? item->len - fw->offset : (uint32_t)sizeof(zeros));
+	len = has_data ? MIN(len, item->len - fw->offset) : len;
 	if (has_data)
 		from = (const uint8_t *)item->data + fw->offset;
 	if (fw->platform->ops->gmem_write(fw->platform->ctx, GPA(fw->dma_to), from, len) ||
 	    !checked_add(fw->dma_to, (uint64_t)len, &fw->dma_to))
-		return 0;
+		return false;
 	fw->offset += has_data ? len : 0;
-	return len;
+	fw->dma_left -= len;
+	return true;
 }
 
 static void run_dma(struct fw_cfg *fw)
 {
-	uint32_t budget = MIN(fw->dma_left, (uint32_t)DMA_CHUNK), len;
+	uint64_t end = platform_work_end(fw->platform);
 
-	for (; budget; budget -= len) {
-		len = copy_piece(fw, budget);
-		if (!len) {
+	while (fw->dma_left) {
+		if (!copy_piece(fw)) {
 			finish_dma(fw, FW_CFG_DMA_CTL_ERROR);
 			return;
 		}
-		fw->dma_left -= len;
+		if (platform_is_work_over(fw->platform, end))
+			break;
 	}
 	if (!fw->dma_left)
 		finish_dma(fw, 0);

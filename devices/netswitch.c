@@ -117,16 +117,15 @@ static struct netport *port_of(struct netswitch *sw, uint64_t mac, uint64_t now)
 	return NULL;
 }
 
-/* How many copies were made: one, or none. */
-static uint32_t enqueue(struct netport *port, const void *data, uint32_t len)
+static void enqueue(struct netport *port, const void *data, uint32_t len)
 {
 	struct netframe *frame;
 
 	if (!port->is_up)
-		return 0;
+		return;
 	if (port->count == NETPORT_FRAMES) {
 		port->counters.rx_drops++;
-		return 0;
+		return;
 	}
 	frame = &port->frame[(port->head + port->count++) % NETPORT_FRAMES];
 	frame->len = (uint16_t)len;
@@ -134,22 +133,19 @@ static uint32_t enqueue(struct netport *port, const void *data, uint32_t len)
 	/* With more than one the receiver has been told, and not come to the end. */
 	if (port->count == 1)
 		port->ready(port->owner);
-	return 1;
 }
 
-static uint32_t flood(const struct netport *from, const void *data, uint32_t len)
+static void flood(const struct netport *from, const void *data, uint32_t len)
 {
 	struct netport *to;
-	uint32_t copies = 0;
 
 	list_for_each_entry (to, &from->sw->ports, node)
 		if (to != from)
-			copies += enqueue(to, data, len);
-	return copies;
+			enqueue(to, data, len);
 }
 
 /* 'The Forwarding Process': never back to the port that it came from. */
-static uint32_t forward(struct netport *from, const uint8_t *data, uint32_t len, uint64_t now)
+static void forward(struct netport *from, const uint8_t *data, uint32_t len, uint64_t now)
 {
 	const struct ethhdr *header = (const struct ethhdr *)data;
 	uint64_t source = key_of(header->h_source), dest = key_of(header->h_dest);
@@ -160,14 +156,14 @@ static uint32_t forward(struct netport *from, const uint8_t *data, uint32_t len,
 	if (dest && !(header->h_dest[0] & GROUP_BIT))
 		to = port_of(from->sw, dest, now);
 	if (!to)
-		return flood(from, data, len);
-	return to == from ? 0 : enqueue(to, data, len);
+		flood(from, data, len);
+	else if (to != from)
+		enqueue(to, data, len);
 }
 
-uint32_t netport_send(struct netport *port, const void *frame, uint32_t len, uint64_t now)
+void netport_send(struct netport *port, const void *frame, uint32_t len, uint64_t now)
 {
 	const struct ethhdr *header = frame;
-	uint32_t copies = 0;
 
 	spin_lock(&port->sw->lock);
 	if (!port->is_plugged || len < NET_FRAME_MIN || len > NET_FRAME_MAX ||
@@ -176,10 +172,9 @@ uint32_t netport_send(struct netport *port, const void *frame, uint32_t len, uin
 	} else {
 		port->counters.tx_frames++;
 		port->counters.tx_bytes += len;
-		copies = forward(port, frame, len, now);
+		forward(port, frame, len, now);
 	}
 	spin_unlock(&port->sw->lock);
-	return copies;
 }
 
 void netport_drop_sent(struct netport *port)

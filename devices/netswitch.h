@@ -79,9 +79,9 @@ void netport_leave(struct netport *port);
 void netport_set_link(struct netport *port, bool is_up);
 
 /* A frame from this port, at time `now` of a clock that all ports share, in nanoseconds. Counted as
- * dropped when it is too short, too long, or from a group address. How many copies were made: what
- * it has cost. */
-uint32_t netport_send(struct netport *port, const void *frame, uint32_t len, uint64_t now);
+ * dropped when it is too short, too long, or from a group address. It is copied to each other port
+ * at the most, of which a switch has two a VM: that bounds what it takes. */
+void netport_send(struct netport *port, const void *frame, uint32_t len, uint64_t now);
 
 /* One that could not even be sent is counted. */
 void netport_drop_sent(struct netport *port);

@@ -12,6 +12,12 @@
 
 #define TIMER_VM_WIDE UINT32_MAX
 
+/* How long a device, or the emulator, works in one go. Whoever does so holds the VM's lock, and may
+ * do it on a pCPU whose turn is another VM's. Every loop whose length a guest chooses asks after
+ * each step (platform_is_work_over), so that a step must be small; it does one at the least, and
+ * what is left comes with a timer, or when the guest executes its instruction again. */
+#define WORK_NS 50000u
+
 /* A timer of a model. Embedded in the model's struct; set up by platform_timer_init. */
 struct platform_timer {
 	struct deadline deadline; /* the platform's */
@@ -84,8 +90,9 @@ struct platform_ops {
 	void (*console)(void *ctx, uint8_t byte);
 
 	/* The console's UART, or virtio's, may have room for input again. May call uart_receive or
-	 * virtio_console_receive. */
-	void (*console_room)(void *ctx);
+	 * virtio_console_receive. True when the work was over (WORK_NS) before the room or the
+	 * input was: virtio's asks again then. */
+	bool (*console_room)(void *ctx);
 
 	/* The VM ends; the vCPU that runs this stops after the current instruction, the others
 	 * soon. */
@@ -108,6 +115,17 @@ struct platform {
 static inline uint64_t platform_now(const struct platform *p)
 {
 	return p->ops->now(p->ctx);
+}
+
+/* When work that begins now is to end. */
+static inline uint64_t platform_work_end(const struct platform *p)
+{
+	return platform_now(p) + ns_to_tsc(&p->tsc, WORK_NS);
+}
+
+static inline bool platform_is_work_over(const struct platform *p, uint64_t end)
+{
+	return platform_now(p) >= end;
 }
 
 static inline void platform_timer_init(struct platform_timer *t, uint32_t vcpu, void *owner,

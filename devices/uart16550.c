@@ -121,7 +121,7 @@ static void uart_push(struct uart *uart, uint8_t byte, uint8_t errors)
 
 static void uart_made_room(struct uart *uart)
 {
-	uart->platform->ops->console_room(uart->platform->ctx);
+	(void)uart->platform->ops->console_room(uart->platform->ctx);
 }
 
 static uint8_t uart_pop(struct uart *uart)

@@ -6,7 +6,7 @@
 #include "lib/string.h"
 
 /* Between two parts of a device's work. A part is done on a pCPU that may be another VM's by then,
- * so it must be small beside this. */
+ * so it must be small beside this: WORK_NS. */
 #define PART_GAP_NS 500000ull
 
 uint64_t virtio_common_features(void)
@@ -44,6 +44,7 @@ static bool is_acceptable(const struct virtio_device *dev)
 /* Serves these queues; what then is left comes with the timer. */
 static void serve(struct virtio_device *dev, uint32_t todo)
 {
+	dev->work_end = platform_work_end(dev->platform);
 	dev->unserved &= ~todo;
 	for (uint32_t i = 0; i < dev->queue_count; i++)
 		if ((todo & BIT(i)) && virtio_is_live(dev) && dev->queue[i].is_enabled &&

@@ -13,8 +13,9 @@ struct virtio_device;
 
 /* A device type. */
 struct virtio_ops {
-	/* Serves a queue that the driver has notified of, or that was left over, and does a bounded
-	 * part: true when there is more. Queues that the driver has not enabled are not served. */
+	/* Serves a queue that the driver has notified of, or that was left over, until
+	 * virtio_is_work_over: true when there is more. Queues that the driver has not enabled are
+	 * not served. */
 	bool (*serve)(struct virtio_device *dev, struct virtqueue *vq);
 	/* The driver has reset the device: requests in progress are forgotten. May be NULL. */
 	void (*reset)(struct virtio_device *dev);
@@ -41,6 +42,7 @@ struct virtio_device {
 
 	uint64_t accepted; /* features */
 	uint8_t status;
+	uint64_t work_end;          /* while queues are served: platform_work_end */
 	uint32_t unserved;          /* by queue: there is more to do */
 	struct platform_timer more; /* brings it back */
 	struct virtqueue queue[VIRTIO_QUEUES_MAX];
@@ -58,6 +60,12 @@ void virtio_init(struct virtio_device *dev, struct platform *platform, const str
 static inline bool virtio_has(const struct virtio_device *dev, unsigned feature)
 {
 	return dev->accepted & BIT_ULL(feature);
+}
+
+/* Asked by `serve` after each step. */
+static inline bool virtio_is_work_over(const struct virtio_device *dev)
+{
+	return platform_is_work_over(dev->platform, dev->work_end);
 }
 
 /* Are features negotiated, has the driver set DRIVER_OK, and is the device not broken? */

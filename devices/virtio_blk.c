@@ -9,8 +9,7 @@
 #define SECTOR           512ull
 #define QUEUE_SIZE       128u
 #define SEGMENTS_MAX     (QUEUE_SIZE - 2) /* besides the header and the status */
-#define BYTES_MAX        KIB(128)         /* of one turn */
-#define REQUESTS_MAX     64u              /* of one turn */
+#define STEP_MAX         KIB(4)           /* bytes between two looks at the time */
 #define ZERO_SECTORS_MAX 0x3fffffu
 
 /* What is left of the chain is the status byte. */
@@ -115,10 +114,10 @@ static bool take(struct virtio_blk *blk, struct virtqueue *vq)
 	return true;
 }
 
-/* Does up to `max` bytes of the request in progress: how many. */
-static uint64_t go_on(struct virtio_blk *blk, struct virtqueue *vq, uint64_t max)
+/* Does the next bytes of the request in progress. */
+static void go_on(struct virtio_blk *blk, struct virtqueue *vq)
 {
-	uint64_t len = MIN(blk->left, max);
+	uint64_t len = MIN(blk->left, STEP_MAX);
 	uint8_t *at = blk->disk.data + blk->at;
 	int64_t done = (int64_t)len;
 
@@ -130,28 +129,24 @@ static uint64_t go_on(struct virtio_blk *blk, struct virtqueue *vq, uint64_t max
 		memset(at, 0, len);
 	if (done < 0) {
 		blk->is_busy = false;
-		return len;
+		return;
 	}
 	blk->at += len;
 	blk->left -= len;
 	if (!blk->left)
 		finish(blk, vq, VIRTIO_BLK_S_OK);
-	return len;
 }
 
 static bool serve(struct virtio_device *dev, struct virtqueue *vq)
 {
 	struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
-	uint64_t bytes = BYTES_MAX;
 
-	for (unsigned i = 0; i < REQUESTS_MAX; i++) {
+	do {
 		if (!blk->is_busy && !take(blk, vq))
 			return false;
 		if (blk->is_busy)
-			bytes -= go_on(blk, vq, bytes);
-		if (!bytes)
-			break;
-	}
+			go_on(blk, vq);
+	} while (!virtio_is_work_over(dev));
 	return true;
 }
 

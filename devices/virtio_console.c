@@ -7,59 +7,54 @@
 
 #define CLASS_COMMUNICATION 0x078000u
 #define QUEUE_SIZE          64u
-#define BYTES_MAX           1024u /* of one turn */
-#define REQUESTS_MAX        64u   /* of one turn */
 
 enum { RECEIVE, TRANSMIT, QUEUES };
 
-/* Sends up to `max` bytes of the output in progress: how many. */
-static unsigned send(struct virtio_console *console, struct virtqueue *vq, unsigned max)
+/* The next byte of the output in progress, which is read ahead; its buffer goes back behind the
+ * last. */
+static void send_one(struct virtio_console *console, struct virtqueue *vq)
 {
 	const struct platform *platform = console->dev.platform;
 	struct virtq_chain *chain = &console->dev.chain;
-	uint8_t bytes[128];
-	unsigned sent = 0;
 
-	while (chain->readable && sent < max) {
-		int64_t n = virtq_read(vq, chain, bytes, MIN((unsigned)sizeof(bytes), max - sent));
+	if (console->sent == console->taken) {
+		int64_t n = virtq_read(vq, chain, console->output, sizeof(console->output));
 
-		if (n < 0) {
+		console->sent = 0;
+		console->taken = n > 0 ? (uint32_t)n : 0;
+		if (n < 0)
 			console->is_busy = false;
-			return max;
-		}
-		for (int64_t i = 0; i < n; i++)
-			platform->ops->console(platform->ctx, bytes[i]);
-		sent += (unsigned)n;
 	}
-	if (!chain->readable) {
+	if (console->sent < console->taken)
+		platform->ops->console(platform->ctx, console->output[console->sent++]);
+	if (console->is_busy && console->sent == console->taken && !chain->readable) {
 		console->is_busy = false;
 		virtqueue_push(vq, chain);
 	}
-	return sent;
 }
 
 static bool serve(struct virtio_device *dev, struct virtqueue *vq)
 {
 	struct virtio_console *console = container_of(dev, struct virtio_console, dev);
-	unsigned bytes = BYTES_MAX;
 
 	/* Buffers for input: what waits for room may come. */
-	if (vq->index == RECEIVE) {
-		dev->platform->ops->console_room(dev->platform->ctx);
-		return false;
-	}
-	for (unsigned i = 0; i < REQUESTS_MAX && bytes; i++) {
+	if (vq->index == RECEIVE)
+		return dev->platform->ops->console_room(dev->platform->ctx);
+	do {
 		if (!console->is_busy && !virtqueue_pop(vq, &dev->chain))
 			return false;
 		console->is_busy = true;
-		bytes -= send(console, vq, bytes);
-	}
+		send_one(console, vq);
+	} while (!virtio_is_work_over(dev));
 	return true;
 }
 
 static void reset(struct virtio_device *dev)
 {
-	container_of(dev, struct virtio_console, dev)->is_busy = false;
+	struct virtio_console *console = container_of(dev, struct virtio_console, dev);
+
+	console->is_busy = false;
+	console->sent = console->taken = 0;
 }
 
 static const struct virtio_ops ops = {.serve = serve, .reset = reset};
@@ -78,6 +73,11 @@ int virtio_console_add(struct virtio_console *console, struct platform *platform
 bool virtio_console_is_open(const struct virtio_console *console)
 {
 	return virtio_is_live(&console->dev) && console->dev.queue[RECEIVE].is_enabled;
+}
+
+void virtio_console_input_waits(struct virtio_console *console)
+{
+	virtio_notify(&console->dev, RECEIVE);
 }
 
 bool virtio_console_receive(struct virtio_console *console, uint8_t byte)

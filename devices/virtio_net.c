@@ -9,8 +9,6 @@
 #define QUEUE_TX       1u
 #define QUEUES         2u
 #define QUEUE_SIZE     256u
-#define RX_MAX         64u  /* frames of one turn */
-#define TX_MAX         128u /* frames of one turn and copies that the switch makes of them */
 
 static struct virtio_net *net_of(struct virtio_device *dev)
 {
@@ -36,7 +34,7 @@ static bool receive(struct virtio_net *net, struct virtqueue *vq)
 {
 	struct virtq_chain *chain = &net->dev.chain;
 
-	for (unsigned i = 0; i < RX_MAX; i++) {
+	do {
 		const struct netframe *frame = netport_peek(&net->port);
 		bool has_room;
 
@@ -47,7 +45,7 @@ static bool receive(struct virtio_net *net, struct virtqueue *vq)
 			return false;
 		netport_take(&net->port, has_room);
 		virtqueue_push(vq, chain);
-	}
+	} while (!virtio_is_work_over(&net->dev));
 	return netport_peek(&net->port);
 }
 
@@ -59,7 +57,7 @@ static bool is_complete(const struct virtio_net_hdr_v1 *header)
 	       header->gso_type == VIRTIO_NET_HDR_GSO_NONE;
 }
 
-static bool send_one(struct virtio_net *net, struct virtqueue *vq, uint32_t *cost)
+static bool send_one(struct virtio_net *net, struct virtqueue *vq)
 {
 	const struct platform *p = net->dev.platform;
 	struct virtq_chain *chain = &net->dev.chain;
@@ -73,19 +71,17 @@ static bool send_one(struct virtio_net *net, struct virtqueue *vq, uint32_t *cos
 	if (header_len < 0 || len < 0)
 		return false;
 	if (header_len == sizeof(header) && is_complete(&header))
-		*cost += netport_send(&net->port, net->sent, (uint32_t)len,
-				      p->ops->wall_ns(p->ctx, platform_now(p)));
+		netport_send(&net->port, net->sent, (uint32_t)len,
+			     p->ops->wall_ns(p->ctx, platform_now(p)));
 	else
 		netport_drop_sent(&net->port);
 	virtqueue_push(vq, chain);
-	++*cost;
 	return true;
 }
 
 static bool serve(struct virtio_device *dev, struct virtqueue *vq)
 {
 	struct virtio_net *net = net_of(dev);
-	uint32_t cost = 0;
 
 	/* The first look at the queues is when the driver sets DRIVER_OK. */
 	if (!net->is_up) {
@@ -94,9 +90,10 @@ static bool serve(struct virtio_device *dev, struct virtqueue *vq)
 	}
 	if (vq->index == QUEUE_RX)
 		return receive(net, vq);
-	while (cost < TX_MAX)
-		if (!send_one(net, vq, &cost))
+	do {
+		if (!send_one(net, vq))
 			return false;
+	} while (!virtio_is_work_over(dev));
 	return true;
 }
 

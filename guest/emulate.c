@@ -3,6 +3,7 @@
 
 #include <asm/processor-flags.h>
 
+#include "cpu/insn.h"
 #include "guest/alu.h"
 #include "guest/emulate_mem.h"
 #include "guest/io.h"
@@ -11,9 +12,6 @@
 #include "lib/errno.h"
 
 #define EFER_LMA BIT_ULL(10)
-
-/* Iterations before the guest is entered again: interrupts get their turn. */
-#define REP_A_CALL 128
 
 static void load_context(struct emulate_context *c, struct vcpu *vcpu)
 {
@@ -295,10 +293,13 @@ static enum emulate_result execute_string(struct emulate_context *c)
 	unsigned size = insn->dst.kind == OPERAND_MEM ? insn->dst.size : insn->src.size;
 	bool is_repeated = insn->has_rep || insn->has_repne;
 	bool is_comparing = insn->op == INSN_CMPS || insn->op == INSN_SCAS;
+	uint64_t end;
 
 	if (!is_repeated)
 		return string_step(c, size) ? EMULATE_DONE : EMULATE_FAULT;
-	for (unsigned i = 0; i < REP_A_CALL; i++) {
+	/* An iteration may be a device's whole piece of work. */
+	end = rdtsc() + ns_to_tsc(&vm_machine.tsc, WORK_NS);
+	do {
 		uint64_t count = alu_cut(read_gpr(c, GPR_RCX), insn->address_size);
 
 		if (!count)
@@ -309,9 +310,7 @@ static enum emulate_result execute_string(struct emulate_context *c)
 		if (is_comparing && !(c->rflags & RFLAGS_ZF) != insn->has_repne)
 			return EMULATE_DONE;
 		/* The VM may have ended by what was written. */
-		if (__atomic_load_n(&c->vcpu->requests, __ATOMIC_RELAXED))
-			break;
-	}
+	} while (!__atomic_load_n(&c->vcpu->requests, __ATOMIC_RELAXED) && rdtsc() < end);
 	return alu_cut(read_gpr(c, GPR_RCX), insn->address_size) ? EMULATE_AGAIN : EMULATE_DONE;
 }
 

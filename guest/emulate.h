@@ -8,7 +8,7 @@
 
 enum emulate_result {
 	EMULATE_DONE,   /* executed: RIP goes on by `len` */
-	EMULATE_AGAIN,  /* a repeated string instruction has done a part: RIP stays */
+	EMULATE_AGAIN,  /* a repeated string instruction has done what WORK_NS permit: RIP stays */
 	EMULATE_FAULT,  /* the guest has been given an exception: RIP stays */
 	EMULATE_FAILED, /* not an instruction that Carousel executes; `why`, and the bytes */
 };

@@ -160,13 +160,19 @@ static bool console_receive(struct vm *vm, uint8_t byte)
 	return uart_room(&vm->dev.uart) && uart_receive(&vm->dev.uart, byte);
 }
 
-static void console_room_op(void *ctx)
+/* A driver's buffer for one byte can be a chain of 256 descriptors. */
+static bool console_room_op(void *ctx)
 {
 	struct vm *vm = ctx;
+	uint64_t end = platform_work_end(&vm->platform);
 	int byte;
 
-	while ((byte = guest_input_peek(&vm->input)) >= 0 && console_receive(vm, (uint8_t)byte))
+	while ((byte = guest_input_peek(&vm->input)) >= 0 && console_receive(vm, (uint8_t)byte)) {
 		(void)guest_input_take(&vm->input);
+		if (platform_is_work_over(&vm->platform, end))
+			return true;
+	}
+	return false;
 }
 
 static void end_op(void *ctx, enum vm_end how, uint32_t value)
@@ -451,7 +457,10 @@ bool platform_console_input(struct vm *vm, uint8_t byte)
 
 	spin_lock(&vm->lock);
 	is_taken = guest_input_put(&vm->input, byte);
-	console_room_op(vm);
+	if (virtio_console_is_open(&vm->dev.console))
+		virtio_console_input_waits(&vm->dev.console);
+	else
+		(void)console_room_op(vm);
 	spin_unlock(&vm->lock);
 	return is_taken;
 }

@@ -2,6 +2,8 @@
  * beside the bytes. */
 #include "emulate_rig.h"
 
+#include "fakes/insn.h"
+
 static void test_single_strings(void **state)
 {
 	(void)state;
@@ -34,12 +36,13 @@ static void test_single_strings(void **state)
 	assert_false(*rflags() & (RFLAGS_ZF | RFLAGS_CF));
 }
 
-/* 'A part at a time': RIP stays until the count is 0. */
+/* 'A part at a time': RIP stays until the count is 0, and a part is what goes in WORK_NS. */
 static void test_rep_is_bounded(void **state)
 {
 	unsigned calls = 1;
 
 	(void)state;
+	fake_tsc_set_step(WORK_NS / 200);
 	*gpr(GPR_RAX) = 0x5a;
 	*gpr(GPR_RDI) = DEV;
 	*gpr(GPR_RCX) = 1000;
@@ -65,6 +68,23 @@ static void test_rep_is_bounded(void **state)
 	assert_int_not_equal(rig.memory[1000], 0x5a);
 	assert_int_equal(step(), EMULATE_DONE);
 	assert_int_equal(rig.count, 0);
+}
+
+/* However long an iteration takes, each call does one, and no more when the time is over. */
+static void test_rep_does_one_at_least(void **state)
+{
+	(void)state;
+	fake_tsc_set_step(100 * WORK_NS);
+	*gpr(GPR_RDX) = PORT;
+	*gpr(GPR_RSI) = DATA;
+	*gpr(GPR_RCX) = 3;
+	assert_int_equal(execute("\xf3\x6f"), EMULATE_AGAIN); /* rep outsd */
+	assert_int_equal(rig.count, 1);
+	assert_int_equal(*gpr(GPR_RCX), 2);
+	assert_int_equal(step(), EMULATE_AGAIN);
+	assert_int_equal(rig.count, 1);
+	assert_int_equal(step(), EMULATE_DONE);
+	assert_int_equal(*gpr(GPR_RSI), DATA + 12);
 }
 
 /* A request interrupts it, but each call gets on by one at least. */
@@ -174,6 +194,7 @@ static void test_long_ins_is_bounded(void **state)
 	unsigned calls = 0;
 
 	(void)state;
+	fake_tsc_set_step(WORK_NS / 100);
 	*gpr(GPR_RDX) = PORT;
 	*gpr(GPR_RDI) = DATA;
 	*gpr(GPR_RCX) = 512;
@@ -193,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_single_strings),
 		TEST(test_rep_is_bounded),
+		TEST(test_rep_does_one_at_least),
 		TEST(test_rep_gives_way_to_requests),
 		TEST(test_repeated_comparison),
 		TEST(test_32_bit_string_in_64_bit_mode),

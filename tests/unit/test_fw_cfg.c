@@ -172,7 +172,8 @@ static void test_dma(void **state)
 	assert_int_equal(fake.ram[0x1003], 2);
 }
 
-/* A long transfer goes on by itself, in pieces. */
+/* A long transfer goes on by itself, in pieces that take WORK_NS and a little, whatever a step
+ * takes. */
 static void test_long_dma(void **state)
 {
 	static uint8_t big[3 * 1024 * 1024];
@@ -189,13 +190,24 @@ static void test_long_dma(void **state)
 
 	/* 4 GiB of nothing to one page would take for ever at once; a new one gives it up. */
 	fake.is_ram_endless = true;
-	assert_int_equal(dma(0x20000a, UINT32_MAX, 0x2000), 0x20000a);
-	assert_true(fw.timer.is_armed);
-	fake_platform_run_until(&fake, fake.now + 1000000);
-	assert_int_equal(fw.dma_left, UINT32_MAX - 101 * 1024 * 1024);
-	assert_int_equal(dma(0x20000a, MIB(2), 0x2000), 0x20000a);
-	fake_platform_run_until(&fake, fake.now + 20000);
-	assert_int_equal(fake.ram[0x1003], 0);
+	for (fake.look_ticks = 1000; fake.look_ticks <= 1000000; fake.look_ticks *= 10) {
+		uint64_t begin = fake.now;
+
+		assert_int_equal(dma(0x20000a, UINT32_MAX, 0x2000), 0x20000a);
+		assert_in_range(fake.now - begin, 1, WORK_NS + 3 * fake.look_ticks);
+		assert_int_not_equal(fw.dma_left, UINT32_MAX);
+		assert_true(fw.timer.is_armed);
+		assert_in_range(fw.timer.when - fake.now, 1, WORK_NS);
+	}
+	fake.look_ticks = WORK_NS / 4;
+	assert_int_equal(dma(0x20000a, MIB(1), 0x2000), 0x20000a);
+	for (unsigned i = 0; fake.ram[0x1003]; i++) {
+		uint32_t left = fw.dma_left;
+
+		assert_in_range(i, 0, MIB(1) / 4096);
+		fake_platform_run_until(&fake, fw.timer.when);
+		assert_in_range(left - fw.dma_left, 1, 4 * 4096);
+	}
 	assert_false(fw.timer.is_armed);
 }
 

@@ -392,11 +392,12 @@ static void test_priorities(void **state)
 
 static const char *typed; /* what waits for room */
 
-static void type_more(struct fake_platform *unused)
+static bool type_more(struct fake_platform *unused)
 {
 	(void)unused;
 	while (*typed && uart_room(&uart))
 		assert_true(uart_receive(&uart, (uint8_t)*typed++));
+	return false;
 }
 
 /* 'The console's UART may have room for input again': what waits comes as the guest reads, all of

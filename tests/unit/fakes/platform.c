@@ -8,7 +8,10 @@
 
 static uint64_t fake_now(void *ctx)
 {
-	return ((struct fake_platform *)ctx)->now;
+	struct fake_platform *fake = ctx;
+
+	fake->now += fake->look_ticks;
+	return fake->now;
 }
 
 static void fake_timer_arm(void *ctx, struct platform_timer *timer, uint64_t when)
@@ -97,12 +100,11 @@ static void fake_console(void *ctx, uint8_t byte)
 		fake->console[fake->console_len++] = (char)byte;
 }
 
-static void fake_console_room(void *ctx)
+static bool fake_console_room(void *ctx)
 {
 	struct fake_platform *fake = ctx;
 
-	if (fake->console_room)
-		fake->console_room(fake);
+	return fake->console_room && fake->console_room(fake);
 }
 
 static void fake_end(void *ctx, enum vm_end how, uint32_t value)

@@ -18,6 +18,7 @@ struct fake_signal {
 struct fake_platform {
 	struct platform platform; /* what the model under test is given */
 	uint64_t now;             /* VM TSC ticks */
+	uint64_t look_ticks;      /* so many go by with each look at the time, as work takes them */
 	struct deadline_heap timers;
 	struct platform_call *calls;
 	char console[FAKE_CONSOLE_MAX];
@@ -30,7 +31,7 @@ struct fake_platform {
 	uint32_t notes;
 	bool is_ram_endless; /* writes beyond `ram` vanish instead of failing */
 	uint8_t random;      /* the last random byte */
-	void (*console_room)(struct fake_platform *fake); /* NULL: nothing waits for room */
+	bool (*console_room)(struct fake_platform *fake); /* NULL: nothing waits for room */
 	uint8_t ram[FAKE_RAM_SIZE] __aligned(16);
 };
 
