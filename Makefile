@@ -209,6 +209,41 @@ tsan-build: $(TSAN_TESTS)
 tsan: $(TSAN_TESTS)
 	@for t in $^; do echo "== $$t"; STRESS=$(STRESS) $$t || exit 1; done
 
+# Whether they would notice: the pure code changed in one place at a time, in a copy of the tree (tools/mutate).
+# There all of it is one shared object, without debug information. N: how many, IN: a folder or a file.
+SEED ?= 1
+N    ?= 300
+MUTATED       := $(BUILD)/mutate
+CFLAGS_MUTATE := $(filter-out -g,$(CFLAGS_HOST)) -fPIC
+LINK_MUTATE   := $(CC) $(SANITIZE) -Wl,-soname,libpure.so
+MUTATE_TESTS  := $(filter-out %/test_string,$(UNIT_TESTS:$(HOST)/%=$(MUTATED)/%))
+
+# What no object defines, some programs do: it is NULL in the others.
+$(MUTATED)/libpure.so: $(PURE:%.c=$(MUTATED)/%.o) $(FAKES:%.c=$(MUTATED)/%.o) $(MUTATED)/font.o
+	@$(CC) $(SANITIZE) -shared -Wl,-z,defs -o $@ $^ -lasan -lubsan -lcmocka -lpthread 2>$@.err || true
+	sed -n "s/.*undefined reference to .\([a-z_0-9]*\)'.*/-Wl,--defsym,\1=0/p" $@.err | sort -u > $(@D)/missing
+	$(LINK_MUTATE) -shared -o $@ @$(@D)/missing $^
+
+$(MUTATED)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_MUTATE) -c -o $@ $<
+
+$(MUTATED)/font.o: $(GEN_FONT)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_MUTATE) -c -o $@ $<
+
+$(MUTATED)/test_%: $(MUTATED)/tests/unit/test_%.o $(MUTATED)/libpure.so
+	$(CC) $(SANITIZE) -o $@ $^ -lcmocka -lpthread $(TEST_LIBS)
+
+$(MUTATED)/test_decode_capstone: TEST_LIBS := -lcapstone
+
+.PHONY: mutate mutate-build
+mutate-build: $(MUTATED)/libpure.so $(MUTATE_TESTS)
+mutate:
+	@tools/mutate --seed $(SEED) --n $(N) $(if $(IN),--in $(IN)) --cc '$(filter-out -MMD -MP,$(CC) $(CFLAGS_MUTATE)) -w' \
+		--link '$(LINK_MUTATE)' --plain '$(filter-out -MMD -MP -g,$(CC) $(CFLAGS_TARGET)) -DCONFIG_DEBUG -DGNU_EFI_USE_MS_ABI' \
+		--sources '$(PURE)' $(ARGS)
+
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
 .PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench debug bench-kvm bench-kvm-build help
@@ -339,6 +374,7 @@ help:
 	@echo "make nested       the whole-system tests (ONLY=REGEX: some of them)"
 	@echo "make lint         clang-tidy and cppcheck (-j2: two files at a time)"
 	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"
+	@echo "make mutate       whether they notice what is changed in the pure code (SEED=n N=n IN=FOLDER)"
 	@echo "make bench        figures of all paths against the stored ones and the goals (STORE=1: store them;"
 	@echo "                  SCALE=1: with 1 to 64 VMs on 1 to 8 pCPUs; LINUX=1: Linux to its /init, too)"
 	@echo "make bench-kvm    the same of KVM, with Debian's Linux in the same emulator (STORE=1: store them)"
