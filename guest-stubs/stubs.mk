@@ -35,3 +35,5 @@ $(BUILD)/guest-stubs/%.S.o: guest-stubs/%.S
 # One in several files.
 $(BUILD)/stubs/kvm_conformance.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/kvm/*.c))
 $(BUILD)/stubs/bench.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/bench/*.c))
+$(BUILD)/stubs/victim.elf: $(BUILD)/guest-stubs/victim/hold.S.o $(BUILD)/guest-stubs/victim/state.o
+$(BUILD)/stubs/attacker.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/attacker/*.c))

@@ -1,0 +1,115 @@
+"""Attackers, and a victim on the same pCPU: who takes another's time, or ends more than itself.
+
+Each attack is a row of ATTACKS. The victim (guest-stubs/victim.c) has its share of the pCPU, at least 95 %
+of what is fair, and is never away for longer than a slice of each of the attacker's vCPUs and 1 ms; its
+memory and registers are its own. Up to four attacks go to a boot, each with its victim on a pCPU of their own.
+The release build: a debug build's assertions are instructions that only an attacker's exits execute, and
+that are the hypervisor's in no build that anybody runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import fixtures
+from case import IPS_TIME, RELEASE_ELF, Case, Guest
+
+SLICE_MS = 10
+GAP_US = 1000  # beyond the slices of others
+WINDOW_MS = 200
+PAIRS = 4      # to a boot
+
+
+@dataclass
+class Attack:
+    """`busy`: how many of the attacker's vCPUs want the pCPU all the time; 0: it halts, and all but its
+    device work is the victim's. `ends`: it may have ended, with any verdict."""
+
+    name: str
+    busy: int = 1
+    vcpus: int = 1
+    mem: str = "16M"
+    words: list[str] = field(default_factory=list)
+    disks: list[tuple[str, str]] = field(default_factory=list)
+    ends: bool = False
+    stub_word: str = ""  # the attack's name in the stub, if it is another
+
+    def share(self) -> int:
+        """The permille that the victim must have."""
+        return 950 // (1 + self.busy)
+
+    def gap_us(self) -> int:
+        return max(self.busy, 1) * SLICE_MS * 1000 + GAP_US
+
+    def guest(self, pcpu: int) -> Guest:
+        word = self.stub_word or self.name
+        return Guest(self.name, stub="attacker", mem=self.mem, disks=self.disks, is_tap=False, verdict="any",
+                     words=[f"vcpus={self.vcpus}", f"pin={pcpu}", "background"] + self.words,
+                     append=f"attack={word} cpus={self.vcpus}", must=[rf"^# {word} begins$"],
+                     must_not=[r"Bail out"])
+
+    def victim(self, pcpu: int) -> Guest:
+        return Guest(f"v-{self.name}", stub="victim", mem="8M", words=[f"pin={pcpu}"],
+                     append=f"ms={WINDOW_MS} delay_ms=40 share={self.share()} gap_us={self.gap_us()} "
+                            f"seed={pcpu + 1}")
+
+
+def blk() -> list[tuple[str, str]]:
+    return [(fixtures.disk(4 << 20), "")]
+
+
+# What has to be mended before these can be shown (the issue's numbers).
+AWAITED = {name: what for what, names in {
+    "B4": "hpet hpet-busy hpet-irq hpet-irq-busy hpet-level hpet-broadcast owed pit pit-irq all-timers "
+          "fwcfg-dma fwcfg-dma-busy fwcfg-dma-again fwcfg-rep virtio-blk virtio-blk-busy",
+    "B5": "rep-out rep-in rep-in-hpet rep-stos rep-movs rep-movs-hpet rep-lods "
+          "reset reset-small",
+    "console": "console console-out virtio-console",
+}.items() for name in names.split()}
+
+# By what they use, so that a failure of one blurs no others of another kind.
+ATTACKS = [
+    [Attack("spin", 2, 2), Attack("yield", 2, 2), Attack("yield-late", 2, 2), Attack("ple", 2, 2)],
+    [Attack("kick", 2, 2), Attack("kick-halt", 1, 2), Attack("nap"), Attack("wake-often", 0)],
+    [Attack("hpet", 0), Attack("hpet-busy"), Attack("hpet-irq"), Attack("hpet-irq-busy")],
+    [Attack("hpet-level"), Attack("hpet-broadcast", 2, 2), Attack("hpet-rearm"), Attack("owed")],
+    [Attack("pit", 0), Attack("pit-irq"), Attack("rtc"), Attack("all-timers")],
+    [Attack("apic-timer"), Attack("apic-timer-masked", 0), Attack("deadline-past")],
+    [Attack("fwcfg-dma", 0, mem="64M"), Attack("fwcfg-dma-busy", mem="64M"),
+     Attack("fwcfg-dma-again", mem="32M"), Attack("fwcfg-rep", 2, 2, mem="32M")],
+    [Attack("virtio-blk", 0, disks=blk()), Attack("virtio-blk-busy", disks=blk()),
+     Attack("virtio-rng", words=["virtio-rng=on"]), Attack("virtio-rng-busy", words=["virtio-rng=on"])],
+    [Attack("virtio-notify", words=["virtio-rng=on"]), Attack("virtio-reset", words=["virtio-rng=on"]),
+     Attack("pci-bars", words=["virtio-rng=on"]), Attack("virtio-console", words=["virtio-console=on"])],
+    [Attack("net-flood", words=["net=lan0,lan0"]), Attack("net-addresses", words=["net=lan0,lan0"]),
+     Attack("net-receive", words=["net=lan0"])],
+    [Attack("console"), Attack("console-out")],
+    [Attack("rep-out"), Attack("rep-in"), Attack("rep-in-hpet"), Attack("rep-stos")],
+    [Attack("rep-movs"), Attack("rep-movs-hpet"), Attack("rep-lods"), Attack("rep-scas")],
+    [Attack("rep-ioapic"), Attack("ports"), Attack("unclaimed-mmio"), Attack("pci-config")],
+    [Attack("cpuid"), Attack("rdmsr"), Attack("wrmsr"), Attack("clock-areas")],
+    [Attack("cr"), Attack("wbinvd"), Attack("hypercall"), Attack("xsetbv")],
+    [Attack("ipi-storm", 4, 4), Attack("ipi-halted", 4, 4), Attack("nmi-storm", 4, 4), Attack("nmi-halted", 4, 4)],
+    [Attack("nmi-self"), Attack("init-storm", 2, 4), Attack("self-ipi"), Attack("apic-errors")],
+    [Attack("tpr"), Attack("send-ipi", 4, 4), Attack("logical"), Attack("debug-loop")],
+    [Attack("exec-split", mem="96M"), Attack("remap"), Attack("locked-mmio"),
+     Attack("triple", 0, words=["on-reset=restart:1000"], ends=True)],
+    [Attack("reset", mem="64M", words=["on-reset=restart:1000000"]),
+     Attack("reset-small", stub_word="reset", words=["on-reset=restart:1000000"])],
+]
+
+
+def cases() -> list[Case]:
+    found = []
+    for row in ATTACKS:
+        awaited = [attack.name for attack in row if attack.name in AWAITED]
+        shown = [attack for attack in row if attack.name not in AWAITED]
+        found += [Case(f"attack-awaited-{name}", skip=f"awaits {AWAITED[name]}") for name in awaited]
+        if not shown:
+            continue
+        guests = [attack.guest(pcpu) for pcpu, attack in enumerate(shown)]
+        guests += [attack.victim(pcpu) for pcpu, attack in enumerate(shown)]
+        found.append(Case(f"attack-{shown[0].name}", guests, cpus=len(shown), ips=IPS_TIME, carousel=RELEASE_ELF,
+                          timeout=60, status=(0, 1) if any(attack.ends for attack in shown) else (0,),
+                          memory=512 if any(attack.mem != "16M" for attack in shown) else 256))
+    return found
