@@ -24,14 +24,14 @@ enum {
 	MSR_VMX_TRUE_ENTRY_CTLS = 0x490,
 };
 
+#define CPUID_7_EBX_RTM             BIT(11)
+#define CPUID_7_ECX_BUS_LOCK_DETECT BIT(24)
+
 #define BASIC_TRUE_CTLS    BIT_ULL(55)
 #define MISC_ACTIVITY_HLT  BIT_ULL(6)
-#define EPT_CAP_WALK_4     BIT_ULL(6)
-#define EPT_CAP_WB         BIT_ULL(14)
 #define EPT_CAP_2M         BIT_ULL(16)
 #define EPT_CAP_1G         BIT_ULL(17)
 #define EPT_CAP_INVEPT     BIT_ULL(20)
-#define EPT_CAP_AD         BIT_ULL(21)
 #define EPT_CAP_INVEPT_ONE BIT_ULL(25)
 #define EPT_CAP_INVEPT_ALL BIT_ULL(26)
 #define VPID_CAP_INVVPID   BIT_ULL(32)
@@ -154,40 +154,46 @@ void vmx_caps_add_apicv(struct vmx_caps *caps)
 	caps->secondary |= SECONDARY_APICV;
 }
 
-int vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *error,
+int vmx_caps_read(struct vmx_caps *caps, uint64_t (*read_msr)(uint32_t msr), char *error,
 		  size_t error_size)
 {
 	struct missing missing = {.text = error, .size = error_size};
-	uint64_t basic = rdmsr(MSR_VMX_BASIC), primary, secondary, ept;
+	uint64_t basic = read_msr(MSR_VMX_BASIC), ept;
 	bool is_true = basic & BASIC_TRUE_CTLS;
 
 	*caps = (struct vmx_caps){
 		.revision = (uint32_t)basic & 0x7fffffff,
-		.cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0),
-		.cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1),
-		.cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0),
-		.cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1),
-		.preemption_shift = rdmsr(MSR_VMX_MISC) & 0x1f,
-		.has_hlt_activity = rdmsr(MSR_VMX_MISC) & MISC_ACTIVITY_HLT,
+		.cr0_fixed0 = read_msr(MSR_VMX_CR0_FIXED0),
+		.cr0_fixed1 = read_msr(MSR_VMX_CR0_FIXED1),
+		.cr4_fixed0 = read_msr(MSR_VMX_CR4_FIXED0),
+		.cr4_fixed1 = read_msr(MSR_VMX_CR4_FIXED1),
+		.basic = basic,
+		.misc = read_msr(MSR_VMX_MISC),
 		.has_true_controls = is_true,
 	};
+	caps->preemption_shift = caps->misc & 0x1f;
+	caps->has_hlt_activity = caps->misc & MISC_ACTIVITY_HLT;
 	error[0] = '\0';
-	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_PINBASED_CTLS : MSR_VMX_PINBASED_CTLS),
-	    pin_required, PIN_PREEMPTION_TIMER, &caps->pin);
-	primary = rdmsr(is_true ? MSR_VMX_TRUE_PROCBASED_CTLS : MSR_VMX_PROCBASED_CTLS);
-	fit(&missing, primary, primary_required, 0, &caps->primary);
+	caps->pin_allowed = read_msr(is_true ? MSR_VMX_TRUE_PINBASED_CTLS : MSR_VMX_PINBASED_CTLS);
+	fit(&missing, caps->pin_allowed, pin_required, PIN_PREEMPTION_TIMER, &caps->pin);
+	caps->primary_allowed =
+		read_msr(is_true ? MSR_VMX_TRUE_PROCBASED_CTLS : MSR_VMX_PROCBASED_CTLS);
+	fit(&missing, caps->primary_allowed, primary_required, 0, &caps->primary);
 	/* Without 'activate secondary controls' there is no MSR for them, and none of them. */
-	secondary = caps->primary & PRIMARY_SECONDARY_CONTROLS ? rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0;
-	fit(&missing, secondary, secondary_required, SECONDARY_OPTIONAL, &caps->secondary);
-	caps->has_apicv = find_apicv(primary, secondary);
-	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_EXIT_CTLS : MSR_VMX_EXIT_CTLS), exit_required,
-	    EXIT_SAVE_PREEMPTION_TIMER, &caps->exit);
-	fit(&missing, rdmsr(is_true ? MSR_VMX_TRUE_ENTRY_CTLS : MSR_VMX_ENTRY_CTLS), entry_required,
-	    0, &caps->entry);
+	if (caps->primary & PRIMARY_SECONDARY_CONTROLS)
+		caps->secondary_allowed = read_msr(MSR_VMX_PROCBASED_CTLS2);
+	fit(&missing, caps->secondary_allowed, secondary_required, SECONDARY_OPTIONAL,
+	    &caps->secondary);
+	caps->has_apicv = find_apicv(caps->primary_allowed, caps->secondary_allowed);
+	caps->exit_allowed = read_msr(is_true ? MSR_VMX_TRUE_EXIT_CTLS : MSR_VMX_EXIT_CTLS);
+	fit(&missing, caps->exit_allowed, exit_required, EXIT_SAVE_PREEMPTION_TIMER, &caps->exit);
+	caps->entry_allowed = read_msr(is_true ? MSR_VMX_TRUE_ENTRY_CTLS : MSR_VMX_ENTRY_CTLS);
+	fit(&missing, caps->entry_allowed, entry_required, 0, &caps->entry);
 	if (missing.is_any)
 		return -ENODEV;
 
-	ept = rdmsr(MSR_VMX_EPT_VPID_CAP);
+	ept = read_msr(MSR_VMX_EPT_VPID_CAP);
+	caps->ept_vpid = ept;
 	if (!(ept & EPT_CAP_WALK_4) || !(ept & EPT_CAP_WB) || !(ept & EPT_CAP_INVEPT) ||
 	    !(ept & (EPT_CAP_INVEPT_ONE | EPT_CAP_INVEPT_ALL))) {
 		fmt_snprintf(error, error_size,
@@ -204,6 +210,18 @@ int vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *
 		caps->exit &= ~EXIT_SAVE_PREEMPTION_TIMER;
 	}
 	return 0;
+}
+
+void vmx_caps_read_cpuid(struct vmx_caps *caps,
+			 struct cpuid_regs (*ask)(uint32_t leaf, uint32_t subleaf))
+{
+	struct cpuid_regs widths = ask(0x80000008, 0);
+	bool has_leaf_7 = ask(0, 0).eax >= 7;
+
+	caps->physical_bits = widths.eax & 0xff;
+	caps->linear_bits = widths.eax >> 8 & 0xff;
+	caps->has_rtm = has_leaf_7 && (ask(7, 0).ebx & CPUID_7_EBX_RTM);
+	caps->has_bus_lock_debug = has_leaf_7 && (ask(7, 0).ecx & CPUID_7_ECX_BUS_LOCK_DETECT);
 }
 
 uint64_t vmx_fix_cr0(const struct vmx_caps *caps, uint64_t cr0)

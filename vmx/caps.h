@@ -3,10 +3,18 @@
 #ifndef VMX_CAPS_H
 #define VMX_CAPS_H
 
+#include "cpu/insn.h"
 #include "lib/types.h"
 
 #define VMX_ERROR_MAX       384
 #define VMX_DESCRIPTION_MAX 320
+
+/* IA32_VMX_EPT_VPID_CAP: what an EPT pointer may say. */
+#define EPT_CAP_WALK_4 BIT_ULL(6)
+#define EPT_CAP_WALK_5 BIT_ULL(7)
+#define EPT_CAP_UC     BIT_ULL(8)
+#define EPT_CAP_WB     BIT_ULL(14)
+#define EPT_CAP_AD     BIT_ULL(21)
 
 struct vmx_caps {
 	uint32_t revision;                             /* VMCS revision identifier */
@@ -24,6 +32,14 @@ struct vmx_caps {
 	 * virtual-interrupt delivery are there, all of them, and CR8 exits can be off. They are not
 	 * in the control words before vmx_caps_add_apicv. */
 	bool has_apicv;
+
+	/* As read: for each control word the bits that must be 1 (31:0) and that may be (63:32);
+	 * IA32_VMX_BASIC, IA32_VMX_MISC, IA32_VMX_EPT_VPID_CAP. */
+	uint64_t pin_allowed, primary_allowed, secondary_allowed, exit_allowed, entry_allowed;
+	uint64_t basic, misc, ept_vpid;
+	/* vmx_caps_read_cpuid's: widths of addresses; RTM; #DB by a bus lock */
+	uint8_t physical_bits, linear_bits;
+	bool has_rtm, has_bus_lock_debug;
 };
 
 /* A control word: (want & allowed-1) | allowed-0, where want is required | optional. The bits of
@@ -33,8 +49,12 @@ uint32_t vmx_fit_control(uint64_t capability, uint32_t required, uint32_t option
 
 /* Reads the MSRs and fits all control words. 0; or -ENODEV and in `error` the SDM names of what is
  * missing. */
-int __must_check vmx_caps_read(struct vmx_caps *caps, uint64_t (*rdmsr)(uint32_t msr), char *error,
-			       size_t error_size);
+int __must_check vmx_caps_read(struct vmx_caps *caps, uint64_t (*read_msr)(uint32_t msr),
+			       char *error, size_t error_size);
+
+/* What VM entry's checks need to know of the CPU besides: widths and features, by CPUID. */
+void vmx_caps_read_cpuid(struct vmx_caps *caps,
+			 struct cpuid_regs (*ask)(uint32_t leaf, uint32_t subleaf));
 
 /* Puts the controls of has_apicv into the words, but those that change with the APIC's mode. */
 void vmx_caps_add_apicv(struct vmx_caps *caps);

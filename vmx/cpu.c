@@ -144,6 +144,7 @@ int vmx_init(const struct vmx_options *options)
 			  error);
 		return -ENODEV;
 	}
+	vmx_caps_read_cpuid(&m->caps, cpuid);
 	without_vid = m->caps;
 	m->has_vid = m->caps.has_apicv && options->vid != VMX_VID_OFF;
 	if (m->has_vid)
@@ -178,11 +179,13 @@ static bool has_same_caps(void)
 
 	if (vmx_caps_read(&caps, rdmsr, error, sizeof(error)) || caps.has_apicv != boot->has_apicv)
 		return false;
+	vmx_caps_read_cpuid(&caps, cpuid);
 	if (vmx_machine.has_vid)
 		vmx_caps_add_apicv(&caps);
 	return caps.revision == boot->revision && caps.pin == boot->pin &&
 	       caps.primary == boot->primary && caps.secondary == boot->secondary &&
-	       caps.exit == boot->exit && caps.entry == boot->entry;
+	       caps.exit == boot->exit && caps.entry == boot->entry &&
+	       caps.physical_bits == boot->physical_bits && caps.linear_bits == boot->linear_bits;
 }
 
 int vmx_init_cpu(void)

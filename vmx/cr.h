@@ -9,6 +9,7 @@
 #define CR0_PE ((uint64_t)X86_CR0_PE)
 #define CR0_ET ((uint64_t)X86_CR0_ET)
 #define CR0_NE ((uint64_t)X86_CR0_NE)
+#define CR0_WP ((uint64_t)X86_CR0_WP)
 #define CR0_NW ((uint64_t)X86_CR0_NW)
 #define CR0_CD ((uint64_t)X86_CR0_CD)
 #define CR0_PG ((uint64_t)X86_CR0_PG)
@@ -32,11 +33,15 @@
 #define CR4_SMEP       ((uint64_t)X86_CR4_SMEP)
 #define CR4_SMAP       ((uint64_t)X86_CR4_SMAP)
 #define CR4_PKE        ((uint64_t)X86_CR4_PKE)
+#define CR4_CET        ((uint64_t)X86_CR4_CET)
 
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
 #define EFER_NX  BIT(11)
+
+/* All that a CPU with VMX has; the others are reserved. */
+#define EFER_DEFINED (EFER_SCE | EFER_LME | EFER_LMA | EFER_NX)
 
 struct vcpu;
 struct vmx_vcpu;

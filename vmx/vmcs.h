@@ -154,6 +154,7 @@ enum vmcs_field {
 #define PRIMARY_NMI_WINDOW_EXITING       (1u << 22)
 #define PRIMARY_MOV_DR_EXITING           (1u << 23)
 #define PRIMARY_USE_IO_BITMAPS           (1u << 25)
+#define PRIMARY_MONITOR_TRAP_FLAG        (1u << 27)
 #define PRIMARY_USE_MSR_BITMAPS          (1u << 28)
 #define PRIMARY_MONITOR_EXITING          (1u << 29)
 #define PRIMARY_SECONDARY_CONTROLS       (1u << 31)
@@ -196,23 +197,30 @@ enum vmcs_field {
 #define INTR_INFO_VALID          (1u << 31)
 enum intr_type {
 	INTR_TYPE_EXTERNAL = 0u << 8,
+	INTR_TYPE_RESERVED = 1u << 8,
 	INTR_TYPE_NMI = 2u << 8,
 	INTR_TYPE_HARDWARE_EXCEPTION = 3u << 8,
 	INTR_TYPE_SOFTWARE_INTERRUPT = 4u << 8,
 	INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION = 5u << 8, /* INT1 */
 	INTR_TYPE_SOFTWARE_EXCEPTION = 6u << 8,            /* INT3, INTO */
+	INTR_TYPE_OTHER_EVENT = 7u << 8,                   /* entries only: a pending MTF exit */
 };
 
 /* Guest interruptibility state */
 #define BLOCKING_BY_STI    (1u << 0)
 #define BLOCKING_BY_MOV_SS (1u << 1)
+#define BLOCKING_BY_SMI    (1u << 2)
 #define BLOCKING_BY_NMI    (1u << 3)
+#define BLOCKING_ENCLAVE   (1u << 4) /* an enclave was interrupted */
 
 /* Guest activity state */
-#define ACTIVITY_ACTIVE 0u
-#define ACTIVITY_HLT    1u
+#define ACTIVITY_ACTIVE        0u
+#define ACTIVITY_HLT           1u
+#define ACTIVITY_SHUTDOWN      2u
+#define ACTIVITY_WAIT_FOR_SIPI 3u
 
 /* Segment access rights */
+#define ACCESS_RIGHTS_DPL      (3u << 5)
 #define ACCESS_RIGHTS_L        (1u << 13) /* of CS: 64-bit code */
 #define ACCESS_RIGHTS_UNUSABLE (1u << 16)
 

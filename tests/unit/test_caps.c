@@ -362,6 +362,62 @@ static void test_preemption_timer(void **state)
 /* 'If bit X is 1 in IA32_VMX_CR0_FIXED0, then that bit of CR0 is fixed to 1 in VMX operation.
  * Similarly, if bit X is 0 in IA32_VMX_CR0_FIXED1, then that bit is fixed to 0'; but PE and PG may
  * be 0 with unrestricted guest. */
+/* What VM entry's checks are held against is kept as it was read. */
+static void test_raw_capabilities(void **state)
+{
+	(void)state;
+	assert_int_equal(read_caps(), 0);
+	assert_int_equal(caps.pin_allowed, msr[TRUE_PIN - BASIC]);
+	assert_int_equal(caps.primary_allowed, msr[TRUE_PRIMARY - BASIC]);
+	assert_int_equal(caps.secondary_allowed, msr[SECONDARY - BASIC]);
+	assert_int_equal(caps.exit_allowed, msr[TRUE_EXIT - BASIC]);
+	assert_int_equal(caps.entry_allowed, msr[TRUE_ENTRY - BASIC]);
+	assert_int_equal(caps.basic, msr[0]);
+	assert_int_equal(caps.misc, msr[MISC - BASIC]);
+	assert_int_equal(caps.ept_vpid, msr[EPT_VPID - BASIC]);
+	/* Without the true MSRs the others count. */
+	msr[0] &= ~(1ull << 55);
+	assert_int_equal(read_caps(), 0);
+	assert_int_equal(caps.pin_allowed, msr[PIN - BASIC]);
+	assert_int_equal(caps.primary_allowed, msr[PRIMARY - BASIC]);
+	assert_int_equal(caps.exit_allowed, msr[EXIT - BASIC]);
+	assert_int_equal(caps.entry_allowed, msr[ENTRY - BASIC]);
+}
+
+static struct cpuid_regs leaf_7, widths;
+static uint32_t highest_leaf;
+
+static struct cpuid_regs ask(uint32_t leaf, uint32_t subleaf)
+{
+	assert_int_equal(subleaf, 0);
+	if (leaf == 0)
+		return (struct cpuid_regs){.eax = highest_leaf};
+	assert_true(leaf == 7 ? highest_leaf >= 7 : leaf == 0x80000008);
+	return leaf == 7 ? leaf_7 : widths;
+}
+
+/* CPUID 80000008H: 'EAX Bits 07-00: #Physical Address Bits. Bits 15-08: #Linear Address Bits.'; 7:
+ * EBX bit 11 RTM, ECX bit 24 BUS_LOCK_DETECT. */
+static void test_cpuid(void **state)
+{
+	(void)state;
+	widths.eax = 0x00123927;
+	highest_leaf = 7;
+	leaf_7 = (struct cpuid_regs){.ebx = 1u << 11};
+	vmx_caps_read_cpuid(&caps, ask);
+	assert_int_equal(caps.physical_bits, 39);
+	assert_int_equal(caps.linear_bits, 57);
+	assert_true(caps.has_rtm);
+	assert_false(caps.has_bus_lock_debug);
+	leaf_7 = (struct cpuid_regs){.ecx = 1u << 24};
+	vmx_caps_read_cpuid(&caps, ask);
+	assert_false(caps.has_rtm);
+	assert_true(caps.has_bus_lock_debug);
+	highest_leaf = 6;
+	vmx_caps_read_cpuid(&caps, ask);
+	assert_false(caps.has_bus_lock_debug);
+}
+
 static void test_fixed_bits(void **state)
 {
 	(void)state;
@@ -392,6 +448,8 @@ int main(void)
 		TEST(test_no_invvpid_no_vpid),
 		TEST(test_preemption_timer),
 		TEST(test_fixed_bits),
+		TEST(test_raw_capabilities),
+		TEST(test_cpuid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
