@@ -4,6 +4,7 @@
 #   build/debug/   the same with assertions (make DEBUG=1)
 #   build/host/    unit tests of the pure code, with ASan and UBSan
 #   build/tsan/    those with threads, with ThreadSanitizer
+#   build/fuzz/    fuzz targets over the pure code, by clang, with libFuzzer, ASan and UBSan
 
 CC      := gcc
 BUILD   := build
@@ -12,6 +13,7 @@ WERROR  ?= $(if $(CI),1,0)
 OUT     := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)
 HOST    := $(BUILD)/host
 TSAN    := $(BUILD)/tsan
+FUZZ    := $(BUILD)/fuzz
 
 # The rooms of the house, in the order of docs/architecture.md.
 FOLDERS := lib cpu mm drivers sched devices guest loader vmx monitor monitor/gdb boot
@@ -244,6 +246,37 @@ mutate:
 		--link '$(LINK_MUTATE)' --plain '$(filter-out -MMD -MP -g,$(CC) $(CFLAGS_TARGET)) -DCONFIG_DEBUG -DGNU_EFI_USE_MS_ABI' \
 		--sources '$(PURE)' $(ARGS)
 
+# libFuzzer over the pure code: T=name one target, S=seconds for each. COVERAGE=1, in a build of its own: without
+# the sanitizers, for llvm-cov.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_FAKES := $(filter-out tests/unit/fakes/panic.c,$(FAKES)) tests/fuzz/panic.c
+FUZZ_SANITIZE := $(if $(filter 1,$(COVERAGE)),-fprofile-instr-generate -fcoverage-mapping,\
+	-fsanitize=address,undefined -fno-sanitize-recover=all)
+# gcc, which builds all of it too, gives the warnings.
+CFLAGS_FUZZ := -std=gnu11 -I. -w -MMD -MP -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
+	-fsanitize=fuzzer-no-link $(FUZZ_SANITIZE) -Itests/unit -Itests/fuzz -DGNU_EFI_USE_MS_ABI
+S ?= 20
+
+$(FUZZ)/libpure.a: $(PURE:%.c=$(FUZZ)/%.o) $(FUZZ_FAKES:%.c=$(FUZZ)/%.o) $(FUZZ)/font.o
+	@rm -f $@
+	ar rcs $@ $^
+
+$(FUZZ)/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(CFLAGS_FUZZ) -c -o $@ $<
+
+$(FUZZ)/font.o: $(GEN_FONT)
+	@mkdir -p $(@D)
+	clang $(CFLAGS_FUZZ) -c -o $@ $<
+
+$(FUZZ)/fuzz_%: $(FUZZ)/tests/fuzz/fuzz_%.o $(FUZZ)/libpure.a
+	clang -fsanitize=fuzzer $(FUZZ_SANITIZE) -o $@ $< $(FUZZ)/libpure.a -lcmocka -lpthread
+
+.PHONY: fuzz fuzz-build
+fuzz-build: $(if $(T),$(FUZZ)/fuzz_$(T),$(FUZZ_NAMES:%=$(FUZZ)/fuzz_%))
+fuzz:
+	@FUZZ=$(S) tests/run.py --part fuzz $(if $(T),--only '^$(T)$$')
+
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
 .PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench debug bench-kvm bench-kvm-build help
@@ -371,6 +404,7 @@ help:
 	@echo "make test-guests  kernels and programs from Debian packages (ONLY=REGEX: some of them)"
 	@echo "make unit         the unit tests (T=test_NAME: one program)"
 	@echo "make tsan         its tests with threads under ThreadSanitizer (STRESS=SECONDS)"
+	@echo "make fuzz         libFuzzer over the pure code (T=NAME: one target; S=SECONDS for each, 20)"
 	@echo "make nested       the whole-system tests (ONLY=REGEX: some of them)"
 	@echo "make lint         clang-tidy and cppcheck (-j2: two files at a time)"
 	@echo "make coverage     which lines the unit tests reach, as HTML in $(BUILD)/coverage/html/"

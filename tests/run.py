@@ -4,8 +4,8 @@
     tests/run.py [--part NAME]... [--only REGEX]
 
 Parts: build, layers, format, tools, unit, nested; in CI, or when they are named: lint, tsan (STRESS in
-the environment: seconds for each of its programs), bench; when it is named: guests (what `make test-guests`
-runs). Leaves JUnit XML in build/junit/; the last line counts what passed, failed and was skipped."""
+the environment: seconds for each of its programs), bench; when they are named: guests (what `make test-guests`
+runs), fuzz (what `make fuzz` runs; FUZZ in the environment: seconds for each target). Leaves JUnit XML in build/junit/; the last line counts what passed, failed and was skipped."""
 
 from __future__ import annotations
 
@@ -242,12 +242,45 @@ def part_guests(only: str) -> list[Outcome]:
     return whole_systems("guests", only)
 
 
+def part_fuzz(only: str) -> list[Outcome]:
+    """libFuzzer's targets, two at a time: everything stored, then some seconds each."""
+    sys.path.insert(0, os.path.join(HERE, "fuzz"))
+    import run as fuzz  # pylint: disable=import-outside-toplevel
+    names = [name for name in fuzz.targets() if re.search(only, name)]
+    probe = subprocess.run(["clang", "-fsanitize=fuzzer,address", "-x", "c", "-", "-o", "/dev/null"],
+                           input=b"#include <stddef.h>\nint LLVMFuzzerTestOneInput(char *p, size_t n) { return 0; }\n",
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False) \
+        if shutil.which("clang") else None
+    if not probe or probe.returncode:
+        missing = Outcome("fuzz", "build", SKIPPED, 0, "no clang with libFuzzer: apt-get install clang libclang-rt-dev")
+        show(missing)
+        return [missing]
+    built = command("fuzz", "build", "make", "-j2", "--no-print-directory", "fuzz-build")
+    show(built)
+    outcomes = [built]
+
+    def run(name: str) -> Outcome:
+        began = time.monotonic()
+        found = fuzz.run(name, int(os.environ.get("FUZZ", "20")))
+        outcome = Outcome("fuzz", name, FAILED if found.text else PASSED, time.monotonic() - began, found.text)
+        print(f"     {name}: {found.executions} executions", flush=True)
+        return outcome
+
+    if built.state == PASSED:
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for outcome in pool.map(run, names):
+                outcomes.append(outcome)
+                show(outcome)
+    return outcomes
+
+
 PARTS = {"build": part_build, "layers": part_layers, "format": part_format, "lint": part_lint,
          "tools": part_tools,
-         "unit": part_unit, "tsan": part_tsan, "nested": part_nested, "bench": part_bench, "guests": part_guests}
-# These take minutes: lint, tsan and bench are for CI, or to be named; guests only to be named.
+         "unit": part_unit, "tsan": part_tsan, "nested": part_nested, "bench": part_bench, "guests": part_guests,
+         "fuzz": part_fuzz}
+# These take minutes: lint, tsan and bench are for CI, or to be named; guests and fuzz only to be named.
 FOR_CI = ("lint", "tsan", "bench")
-BY_NAME = ("guests",)
+BY_NAME = ("guests", "fuzz")
 WRITTEN_BY_RUNNER = ("nested", "guests")
 
 
