@@ -118,15 +118,21 @@ void trap_handle_irq(uint8_t vector)
 		apic_eoi();
 }
 
+uint64_t trap_find_landing(uint64_t instruction)
+{
+	for (const struct trap_fixup *f = fixup_start; f < fixup_end; f++)
+		if (f->instruction == instruction)
+			return f->landing;
+	return 0;
+}
+
 static bool is_fixed_up(struct trap_frame *frame)
 {
-	for (const struct trap_fixup *f = fixup_start; f < fixup_end; f++) {
-		if (f->instruction == frame->rip) {
-			frame->rip = f->landing;
-			return true;
-		}
-	}
-	return false;
+	uint64_t landing = trap_find_landing(frame->rip);
+
+	if (landing)
+		frame->rip = landing;
+	return landing;
 }
 
 static void handle_exception(struct trap_frame *frame)

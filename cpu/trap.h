@@ -12,10 +12,14 @@ struct trap_frame {
 };
 
 /* The fixup table (section .fixup): an exception at `instruction` goes on at `landing` instead of
- * panicking. The entries are written by cpu/insn.h's wrappers that end in _fixup. */
+ * panicking. The entries are written by cpu/insn.h's wrappers that end in _fixup; vmx_enter's stand
+ * for a VM entry that fails, at the instruction behind it. */
 struct trap_fixup {
 	uint64_t instruction, landing;
 };
+
+/* 0 when the table does not have it. */
+uint64_t trap_find_landing(uint64_t instruction);
 
 /* `handler` runs with interrupts off and must not take a lock that is not marked 'irq'; the EOI is
  * sent after it. Once, at boot. */

@@ -27,7 +27,7 @@ bool vcpu_has_wake_event(struct vcpu *vcpu)
 	if (vcpu->activity == VCPU_WAIT_FOR_STARTUP)
 		return requests & (VCPU_REQ_INIT | VCPU_REQ_STARTUP | VCPU_REQ_STOP);
 	return (requests & VCPU_REQ_WAKES) || vcpu->is_nmi_pending || vcpu->is_unhalted ||
-	       (vcpu->is_interrupt_open && platform_has_interrupt(vcpu));
+	       (vcpu->is_interrupt_open && (vcpu->kept_interrupt || platform_has_interrupt(vcpu)));
 }
 
 /* Active again. A kick has had its effect, whether it or something else came first. */
@@ -164,6 +164,7 @@ void vcpu_reset(struct vcpu *vcpu, bool is_init)
 {
 	lapic_reset(&vcpu->lapic, is_init);
 	vcpu->is_nmi_pending = false;
+	vcpu->kept_interrupt = 0;
 	vcpu->is_unhalted = false;
 	kvm_reset_areas(vcpu);
 	if (is_init)

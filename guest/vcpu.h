@@ -43,6 +43,8 @@ struct vcpu_regs {
 	uint64_t gpr[16];
 };
 
+#define VCPU_KEPT_INTERRUPT BIT(8)
+
 #define VCPU_EXIT_LOG 32 /* power of two */
 
 struct vcpu_exit_log {
@@ -64,6 +66,9 @@ struct vcpu {
 	uint32_t apic_id;       /* (i) */
 	uint8_t startup_vector; /* (a) of the last SIPI */
 	bool is_nmi_pending;    /* (o) */
+	/* (o) VCPU_KEPT_INTERRUPT and the vector of an interrupt whose delivery an exception has
+	 * cut short: in service already, and delivered when the guest is open for it. Or 0. */
+	uint16_t kept_interrupt;
 	bool is_unhalted;       /* (o) kicked while it ran: the next HLT does not halt */
 	bool is_interrupt_open; /* (o) HALTED: was RFLAGS.IF set? (a) read for the end of the VM */
 	bool is_pv_eoi_armed;   /* (o) the guest may end the interrupt by a bit in memory */

@@ -77,7 +77,7 @@ void vcpu_arch_set(struct vcpu *vcpu, enum vcpu_reg reg, uint64_t value)
 	ASSERT(is_current(v));
 	switch (reg) {
 	case VCPU_CR0:
-		vmx_set_guest_cr0(value);
+		vmx_set_guest_cr0(v, value);
 		break;
 	case VCPU_CR4:
 		vmx_set_guest_cr4(v, value);
@@ -172,13 +172,7 @@ void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_erro
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
 
-	/* Error codes are pushed in protected mode only ('Real-Address Mode': exceptions have
-	 * none). */
-	if (!(vmread(GUEST_CR0) & CR0_PE))
-		has_error = false;
 	/* A fault sets RF in the saved flags, so that a code breakpoint does not fire twice. */
 	vcpu_arch_set(vcpu, VCPU_RFLAGS, vmread(GUEST_RFLAGS) | BIT(16));
-	vmx_inject(v,
-		   vector | INTR_TYPE_HARDWARE_EXCEPTION | (has_error ? INTR_INFO_ERROR_CODE : 0),
-		   error, 0);
+	vmx_raise(v, vector | INTR_TYPE_HARDWARE_EXCEPTION, has_error ? error : 0, 0);
 }

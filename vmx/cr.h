@@ -48,7 +48,7 @@ struct vmx_vcpu;
 
 /* CR0 and CR4 as the guest means them: fixed bits are added, the read shadow shows `value`. VMCS
  * current. */
-void vmx_set_guest_cr0(uint64_t value);
+void vmx_set_guest_cr0(struct vmx_vcpu *v, uint64_t value);
 void vmx_set_guest_cr4(struct vmx_vcpu *v, uint64_t value);
 
 /* The CR4 bits whose change exits. */

@@ -13,11 +13,12 @@
 #include "guest/debug.h"
 #include "lib/string.h"
 #include "vmx/cr.h"
+#include "vmx/events.h"
 #include "vmx/vmx.h"
 
 #define EXCEPTION_BP   BIT(3)
 #define DB_HITS        0xfull      /* the exit qualification: B0-B3 */
-#define DB_BS          BIT_ULL(14) /* and in the pending debug exceptions: single step */
+#define DB_BS          BIT_ULL(14) /* single step */
 #define DR6_BD         BIT_ULL(13)
 #define DR6_WRITABLE   0xe00full
 #define DR6_FIXED      0xffff0ff0ull
@@ -116,7 +117,7 @@ enum exit_verdict vmx_handle_dr_access(struct vmx_vcpu *v)
 	if (v->debug.guest_dr7 & DR7_GD) {
 		v->debug.guest_dr7 &= ~DR7_GD;
 		write_dr6(read_dr6() | DR6_BD);
-		vmx_inject(v, VECTOR_DB | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
+		vmx_raise(v, VECTOR_DB | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
 		return EXIT_RESUME;
 	}
 	if (dr == 4 || dr == 5) /* aliases of DR6 and DR7 */
@@ -130,7 +131,7 @@ enum exit_verdict vmx_handle_dr_access(struct vmx_vcpu *v)
 		return EXIT_SKIP;
 	}
 	value = reg == GPR_RSP ? vmread(GUEST_RSP) : v->vcpu.regs.gpr[reg];
-	if (!(vmread(GUEST_CS_ACCESS_RIGHTS) & ACCESS_L))
+	if (!vcpu_arch_is_64bit(&v->vcpu))
 		value = (uint32_t)value;
 	return write_guest_register(v, dr, value) ? EXIT_SKIP : inject_fault(v, VECTOR_GP);
 }
@@ -163,7 +164,7 @@ static void look_at_instruction(struct vmx_vcpu *v)
 static void set_stepping(struct vmx_vcpu *v, bool is_on)
 {
 	v->debug.is_stepping = is_on;
-	v->is_injection_odd = is_on || v->vcpu.vm->params.is_hlt_exit_off;
+	vmx_set_odd(v);
 }
 
 static void begin_step(struct vmx_vcpu *v)
@@ -207,7 +208,7 @@ static void end_step(struct vmx_vcpu *v, bool is_done)
 	vmwrite(GUEST_RFLAGS, rflags);
 	if (!(rflags & RFLAGS_TF))
 		vmwrite(GUEST_PENDING_DEBUG_EXCEPTIONS,
-			vmread(GUEST_PENDING_DEBUG_EXCEPTIONS) & ~DB_BS);
+			vmread(GUEST_PENDING_DEBUG_EXCEPTIONS) & ~PENDING_DEBUG_BS);
 	set_stepping(v, false);
 	/* What came meanwhile was not injected. */
 	__atomic_fetch_or(&v->vcpu.requests, VCPU_REQ_EVENT, __ATOMIC_RELAXED);
@@ -262,8 +263,8 @@ static bool takes_int3(struct vmx_vcpu *v, uint32_t info)
 	if (debug_has_memory_point(v->vcpu.vm, stop.address))
 		debug_stop(&v->vcpu, &stop);
 	else
-		vmx_inject(v, info & (INTR_INFO_VECTOR | INTR_INFO_TYPE), 0,
-			   (uint32_t)vmread(EXIT_INSTRUCTION_LENGTH));
+		vmx_raise(v, info & (INTR_INFO_VECTOR | INTR_INFO_TYPE), 0,
+			  (uint32_t)vmread(EXIT_INSTRUCTION_LENGTH));
 	return true;
 }
 
@@ -292,6 +293,9 @@ void vcpu_arch_set_debug(struct vcpu *vcpu, const struct vcpu_debug_control *con
 		begin_step(v);
 	else if (!control->is_step && v->debug.is_stepping)
 		end_step(v, false);
+	/* The debugger may have written RFLAGS. */
+	vmx_keep_if_shut(v);
+	vmx_fit_state();
 }
 
 void vmx_debug_reset(struct vmx_vcpu *v)

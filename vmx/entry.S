@@ -7,7 +7,8 @@
  * other stack is used meanwhile: interrupts are off, and NMI, #MC and #DF have stacks of their own.
  * RSP's place in the array, which no guest register needs, keeps the host's.
  *
- * When VMLAUNCH or VMRESUME fails it goes on to vmx_entry_failed, which does not return. After an exit every register that held a guest value is cleared, so that none is speculated on. */
+ * When VMLAUNCH or VMRESUME fails, vmx_entry_failed says where to go on instead of behind the call. After an exit, and
+ * after that, every register that held a guest value is cleared, so that none is speculated on. */
 #include "offsets.h"
 
 	.macro	load_guest
@@ -39,12 +40,17 @@ vmx_enter_guest:
 	load_guest
 	vmresume
 	movl	$1, %edi
-	jmp	vmx_entry_failed
+	jmp	2f
 1:	movb	$1, VCPU_LAUNCHED(%rbx)
 	load_guest
 	vmlaunch
 	xorl	%edi, %edi
-	jmp	vmx_entry_failed
+2:	movq	(%rsp), %rsi
+	xorl	%ebp, %ebp		/* the guest's: no frame pointer for a backtrace */
+	call	vmx_entry_failed	/* struct vmx_entry_failure in RAX and RDX */
+	movq	%rax, (%rsp)
+	movq	%rdx, %rbx
+	jmp	clear_registers
 
 	.balign 64
 	.globl vmx_exit_entry
@@ -67,6 +73,7 @@ vmx_exit_entry:				/* HOST_RIP */
 	pushq	%rax
 	movq	%rsp, %rbx
 	movq	VCPU_HOST_RSP(%rbx), %rsp
+clear_registers:
 	xorl	%eax, %eax
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx

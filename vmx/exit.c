@@ -6,9 +6,8 @@
 #include "guest/msr.h"
 #include "guest/vcpu_arch.h"
 #include "lib/printf.h"
+#include "vmx/events.h"
 #include "vmx/vmx.h"
-
-#define PENDING_DEBUG_BS BIT(14)
 
 /* Exceptions that handlers raise. */
 enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_AC = 17 };
@@ -21,8 +20,15 @@ void vmx_end_shadow(uint64_t blocking)
 
 void vmx_pend_single_step(void)
 {
-	vmwrite(GUEST_PENDING_DEBUG_EXCEPTIONS,
-		vmread(GUEST_PENDING_DEBUG_EXCEPTIONS) | PENDING_DEBUG_BS);
+	/* With BTF only branches trap, and none of those exits. */
+	if (!(vmread(GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF))
+		vmwrite(GUEST_PENDING_DEBUG_EXCEPTIONS,
+			vmread(GUEST_PENDING_DEBUG_EXCEPTIONS) | PENDING_DEBUG_BS);
+}
+
+uint64_t vmx_wrap_rip(uint64_t next)
+{
+	return event_next_rip(next, vcpu_arch_is_64bit(&this_vmx()->current->vcpu));
 }
 
 enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...)
@@ -80,7 +86,7 @@ static enum exit_verdict handle_invalid_opcode(struct vmx_vcpu *v)
 	static const uint8_t vmmcall[] = {0x0f, 0x01, 0xd9};
 
 	if (!emulate_is_at(&v->vcpu, vmmcall, sizeof(vmmcall))) {
-		vmx_inject(v, VECTOR_UD | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
+		vmx_raise(v, VECTOR_UD | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
 		return EXIT_RESUME;
 	}
 	hypercall(&v->vcpu);
@@ -88,38 +94,47 @@ static enum exit_verdict handle_invalid_opcode(struct vmx_vcpu *v)
 	return EXIT_RESUME;
 }
 
+static enum exit_verdict handle_debug_exception(struct vmx_vcpu *v, uint32_t info)
+{
+	/* The qualification has what DR6 would get; DR7.GD is cleared as delivery does. */
+	const uint64_t causes = 0x600f;
+	uint64_t found = vmread(EXIT_QUALIFICATION) & causes;
+
+	write_dr6((read_dr6() & ~(uint64_t)0xf) | found);
+	vmwrite(GUEST_DR7, vmread(GUEST_DR7) & ~(uint64_t)BIT(13));
+	if ((info & INTR_INFO_TYPE) == INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION)
+		vmx_raise(v, VECTOR_DB | INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION, 0,
+			  (uint32_t)vmread(EXIT_INSTRUCTION_LENGTH));
+	else
+		vmx_raise(v, VECTOR_DB | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
+	return EXIT_RESUME;
+}
+
 /* #DB and #AC: intercepted against endless delivery, given to the guest once. */
 static enum exit_verdict handle_exception(struct vmx_vcpu *v)
 {
 	uint32_t info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
-	uint8_t vector = info & INTR_INFO_VECTOR;
+	enum exit_verdict verdict = EXIT_RESUME;
 
-	if (vmx_debug_takes(v, info))
-		return EXIT_RESUME;
-	switch (vector) {
-	case VECTOR_UD:
-		return handle_invalid_opcode(v);
-	case VECTOR_DB: {
-		/* The qualification has what DR6 would get; DR7.GD is cleared as delivery does. */
-		const uint64_t causes = 0x600f;
-		uint64_t found = vmread(EXIT_QUALIFICATION) & causes;
-
-		write_dr6((read_dr6() & ~(uint64_t)0xf) | found);
-		vmwrite(GUEST_DR7, vmread(GUEST_DR7) & ~(uint64_t)BIT(13));
-		if ((info & INTR_INFO_TYPE) == INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION)
-			vmx_inject(v, VECTOR_DB | INTR_TYPE_PRIVILEGED_SOFTWARE_EXCEPTION, 0,
-				   (uint32_t)vmread(EXIT_INSTRUCTION_LENGTH));
-		else
-			vmx_inject(v, VECTOR_DB | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
-		return EXIT_RESUME;
+	if (!vmx_debug_takes(v, info)) {
+		switch (info & INTR_INFO_VECTOR) {
+		case VECTOR_UD:
+			verdict = handle_invalid_opcode(v);
+			break;
+		case VECTOR_DB:
+			verdict = handle_debug_exception(v, info);
+			break;
+		case VECTOR_AC:
+			vmx_raise(v, VECTOR_AC | INTR_TYPE_HARDWARE_EXCEPTION, 0, 0);
+			break;
+		default:
+			return handle_unexpected(v);
+		}
 	}
-	case VECTOR_AC:
-		vmx_inject(v, VECTOR_AC | INTR_TYPE_HARDWARE_EXCEPTION | INTR_INFO_ERROR_CODE, 0,
-			   0);
-		return EXIT_RESUME;
-	default:
-		return handle_unexpected(v);
-	}
+	/* A single-step trap is in the exit's qualification, and not in the pending debug
+	 * exceptions, where entry wants it behind an STI. */
+	vmx_fit_state();
+	return verdict;
 }
 
 static enum exit_verdict handle_triple_fault(struct vmx_vcpu *v)

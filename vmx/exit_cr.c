@@ -92,14 +92,15 @@ static bool write_guest_cr0(struct vmx_vcpu *v, uint64_t value)
 		return false;
 	if (is_paging != was_paging && (efer & EFER_LME))
 		set_lma(is_paging);
-	vmx_set_guest_cr0(value);
+	vmx_set_guest_cr0(v, value);
 	return true;
 }
 
-void vmx_set_guest_cr0(uint64_t value)
+void vmx_set_guest_cr0(struct vmx_vcpu *v, uint64_t value)
 {
 	vmwrite(CR0_READ_SHADOW, value | CR0_ET);
 	vmwrite(GUEST_CR0, vmx_fix_cr0(&vmx_machine.caps, (value | CR0_ET) & ~(CR0_CD | CR0_NW)));
+	vmx_refit_injection(v);
 }
 
 void vmx_set_guest_cr4(struct vmx_vcpu *v, uint64_t value)

@@ -32,11 +32,7 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 	const struct gmem_chunk *chunk = gmem_find(&v->vcpu.vm->gmem, gpa);
 	struct emulate_known known = {.gpa = gpa, .is_write = qualification & EPT_VIOLATION_WRITE};
 
-	/* An IRET that faulted has unblocked NMIs ('Information for VM Exits Due to Vectored
-	 * Events'). */
-	if ((qualification & INTR_INFO_NMI_UNBLOCKING) && !v->loaded.has_injection)
-		vmwrite(GUEST_INTERRUPTIBILITY_STATE,
-			vmread(GUEST_INTERRUPTIBILITY_STATE) | BLOCKING_BY_NMI);
+	vmx_block_nmi_again(qualification, false, v->loaded.has_injection ? INTR_INFO_VALID : 0);
 	if (chunk && (qualification & EPT_VIOLATION_FETCH))
 		return make_executable(v, chunk, gpa);
 	if (chunk)

@@ -28,8 +28,7 @@ static uint32_t enter(struct vmx_vcpu *v)
 		irq_disable();
 		vmwrite(PREEMPTION_TIMER_VALUE, bound);
 		apic_timer_arm(rdtsc() + ns_to_tsc(tsc, INTERRUPT_AFTER_NS));
-		vmx_enter(v);
-		reason = (uint32_t)vmread(EXIT_REASON);
+		reason = vmx_enter(v) ? (uint32_t)vmread(EXIT_REASON) : EXIT_NOT_RUN;
 		irq_enable();
 	} while (reason == EXIT_REASON_EPT_VIOLATION && vmx_handle_ept_violation(v) == EXIT_RESUME);
 	apic_timer_arm(DEADLINE_NEVER);

@@ -60,7 +60,7 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 		vmx_setup_vmcs(v);
 	vmwrite(CR0_GUEST_HOST_MASK, CR0_NE | CR0_CD | CR0_NW);
 	vmwrite(CR4_GUEST_HOST_MASK, vmx_cr4_owned(vcpu));
-	vmx_set_guest_cr0(cr0);
+	vmx_set_guest_cr0(v, cr0);
 	vmx_set_guest_cr4(v, 0);
 	vmwrite(GUEST_CR3, 0);
 	vmwrite(GUEST_IA32_EFER, 0);
@@ -77,9 +77,7 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	vmwrite(GUEST_GDTR_LIMIT, 0xffff);
 	vmwrite(GUEST_IDTR_BASE, 0);
 	vmwrite(GUEST_IDTR_LIMIT, 0xffff);
-	vmwrite(GUEST_INTERRUPTIBILITY_STATE, 0);
-	vmwrite(GUEST_ACTIVITY_STATE, 0);
-	vmwrite(GUEST_PENDING_DEBUG_EXCEPTIONS, 0);
+	vmx_forget_events(v);
 	vmwrite(GUEST_PDPTE0, 0);
 	vmwrite(GUEST_PDPTE1, 0);
 	vmwrite(GUEST_PDPTE2, 0);
@@ -94,12 +92,10 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->regs.gpr[GPR_RDX] = vcpu->cpuid.basic[1].eax;
 	vmx_state_reset(v, is_init);
-	if (!is_init) {
-		/* What an earlier life has left under its VPID. */
-		v->loaded.has_injection = false;
-		v->vpid_flushed_on = this_cpu_id();
-		vcpu_arch_flush_tlb(vcpu);
-	}
+	/* What an earlier life has left under its VPID. */
+	v->vpid_flushed_on = this_cpu_id();
+	vcpu_arch_flush_tlb(vcpu);
+	v->sync_at = 0;
 	if (this_vmx()->loaded == v) {
 		uint64_t flags = irq_save();
 
@@ -139,10 +135,10 @@ static void start_protected(struct vmx_vcpu *v, const struct vcpu_start *start)
 	if (is_long) {
 		vmwrite(GUEST_CR3, start->cr3);
 		vmx_set_guest_cr4(v, CR4_PAE);
-		vmx_set_guest_cr0(CR0_PG | CR0_PE | CR0_ET | CR0_NE);
+		vmx_set_guest_cr0(v, CR0_PG | CR0_PE | CR0_ET | CR0_NE);
 		vcpu_arch_set_efer(&v->vcpu, EFER_LME);
 	} else {
-		vmx_set_guest_cr0(CR0_PE | CR0_ET);
+		vmx_set_guest_cr0(v, CR0_PE | CR0_ET);
 	}
 	vmwrite(GUEST_RIP, start->rip);
 }

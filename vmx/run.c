@@ -62,11 +62,13 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		vcpu_reset(vcpu, true);
 		vcpu_arch_reset(vcpu, true);
 		activity = vcpu->index ? VCPU_WAIT_FOR_STARTUP : VCPU_ACTIVE;
-		requests |= VCPU_REQ_EVENT; /* what was pending is gone */
+		/* What was pending is gone: what came together with it, too. */
+		requests = (requests & ~(VCPU_REQ_NMI | VCPU_REQ_UNHALT)) | VCPU_REQ_EVENT;
 	}
 	if ((requests & VCPU_REQ_STARTUP) && activity == VCPU_WAIT_FOR_STARTUP) {
 		vcpu_arch_startup(vcpu, __atomic_load_n(&vcpu->startup_vector, __ATOMIC_ACQUIRE));
 		activity = VCPU_ACTIVE;
+		requests |= VCPU_REQ_EVENT;
 	}
 	if (requests & VCPU_REQ_NMI)
 		vcpu->is_nmi_pending = true;
@@ -97,6 +99,7 @@ static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 	if (!row->may_be_host_event)
 		return false;
 	info = (uint32_t)vmread(EXIT_INTERRUPTION_INFORMATION);
+	vmx_block_nmi_again(info, true, (uint32_t)vectoring);
 	if ((info & INTR_INFO_TYPE) == INTR_TYPE_NMI) {
 		trap_reflect_nmi();
 		return true;
@@ -108,19 +111,42 @@ static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 	return false;
 }
 
-/* An entry that failed, or a reason beyond the table. Interrupts are off, and on afterwards. */
-static __cold void end_on_reason(struct vmx_vcpu *v, uint32_t reason)
+/* The guest could not be entered: its VM ends, and no other. Every failed entry comes here, with
+ * what the CPU says of it: `what`, and the number by which `kind` tells it. Interrupts are off, and
+ * on afterwards. */
+static __cold enum sched_verdict end_failed_entry(struct vmx_vcpu *v, const char *what,
+						  const char *kind, uint64_t number)
 {
-	if (is_machine_check_entry_failure(reason))
-		trap_reflect_machine_check();
 	irq_enable();
-	(void)vmx_end_vm(v, "VM entry failed or exit reason unknown: %#x (%s), qualification %#lx",
-			 reason, vcpu_arch_exit_name((uint16_t)reason), vmread(EXIT_QUALIFICATION));
+	(void)vmx_end_vm(v, "%s (%s %lu, exit qualification 0x%lx)", what, kind, number,
+			 vmread(EXIT_QUALIFICATION));
+	return SCHED_ENDED;
 }
 
-void vmx_entry_failed(bool was_launched)
+/* A failed entry that comes with an exit reason, or a reason beyond the table. */
+static __cold enum sched_verdict end_on_reason(struct vmx_vcpu *v, uint32_t reason)
 {
-	vmx_insn_failed(was_launched ? "VMRESUME" : "VMLAUNCH", this_vmx()->current->loaded.vmcs.v);
+	uint16_t basic = (uint16_t)reason;
+
+	if (is_machine_check_entry_failure(reason))
+		trap_reflect_machine_check();
+	if (reason & EXIT_REASON_ENTRY_FAILURE)
+		return end_failed_entry(v, vcpu_arch_exit_name(basic), "exit reason", basic);
+	irq_enable();
+	(void)vmx_end_vm(v, "exit reason %#x, which Carousel does not know, qualification %#lx",
+			 reason, vmread(EXIT_QUALIFICATION));
+	return SCHED_ENDED;
+}
+
+struct vmx_entry_failure vmx_entry_failed(bool was_launched, uint64_t return_address)
+{
+	struct vmx_vcpu *v = this_vmx()->current;
+
+	if (!is_entry_error_of_one_vm(vmread_or_minus_1(VM_INSTRUCTION_ERROR)))
+		vmx_insn_failed(was_launched ? "VMRESUME" : "VMLAUNCH", v ? v->loaded.vmcs.v : 0);
+	/* What fails so early does not launch. */
+	v->loaded.launched = was_launched;
+	return (struct vmx_entry_failure){.landing = trap_find_landing(return_address), .v = v};
 }
 
 /* See vmx/timer.c: where the defect is, an entry with IF=0 needs its bound. */
@@ -207,8 +233,7 @@ static inline void account_exit(struct exit_stats *stats, uint32_t since, uint64
 	uint64_t cost = (uint32_t)((uint32_t)now - since);
 
 	stats->ticks += cost;
-	stats->cost[63u - (unsigned long)__builtin_clzl(cost | BIT(VCPU_EXIT_COST_FIRST)) -
-		    VCPU_EXIT_COST_FIRST]++;
+	stats->cost[bsr(cost | BIT(VCPU_EXIT_COST_FIRST)) - VCPU_EXIT_COST_FIRST]++;
 }
 
 /* A turn. Inlined twice, so that what is off costs an exit nothing. */
@@ -240,7 +265,10 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_pl
 		if (!is_plain)
 			before_entry(v);
 		audit_entry(v);
-		vmx_enter(v);
+		if (!vmx_enter(v))
+			return end_failed_entry(v, "VM-entry failure: invalid control fields",
+						"VM-instruction error",
+						vmread(VM_INSTRUCTION_ERROR));
 
 		since = (uint32_t)rdtsc();
 		reason = (uint32_t)vmread(EXIT_REASON);
@@ -250,10 +278,8 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_pl
 		v->loaded.has_injection = false;
 		vcpu_log_exit(&v->vcpu, (uint32_t)reason, rip);
 		/* A failed entry has bit 31 set. */
-		if (unlikely(reason >= EXIT_REASONS)) {
-			end_on_reason(v, (uint32_t)reason);
-			return SCHED_ENDED;
-		}
+		if (unlikely(reason >= EXIT_REASONS))
+			return end_on_reason(v, (uint32_t)reason);
 		stats = &v->exits[reason];
 		stats->count++;
 		row = &vmx_exit_table[reason];

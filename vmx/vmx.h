@@ -56,7 +56,7 @@ struct vmx_vcpu {
 	uint64_t sync_at;         /* (o) TSC: vmx_sync before an entry at or after it; 0 at once */
 	uint64_t armed;           /* (o) TSC: the deadline that the timer is set for */
 	bool is_synced_for_if0;   /* (o) the timer is armed for an entry with IF=0 (vmx/timer.c) */
-	bool is_injection_odd;    /* (o) hlt-exit=off, or a step: see may_inject (vmx/inject.c) */
+	bool is_injection_odd;    /* (o) hlt-exit=off, a step, a kept interrupt (vmx_set_odd) */
 	bool has_vmcs_host_state; /* (o) of this pCPU; cleared by VMCLEAR for another */
 	uint32_t primary;         /* (o) PRIMARY_CONTROLS as it is */
 	uint32_t secondary;       /* (o) SECONDARY_CONTROLS as it is */
@@ -162,6 +162,23 @@ bool vmx_sync(struct vmx_vcpu *v); /* false: the slice is over */
 void vmx_inject_pending(struct vmx_vcpu *v); /* NMI or interrupt, or a window */
 /* The event `info` was being delivered when the exit came (IDT-vectoring information). */
 void vmx_requeue_vectoring(struct vmx_vcpu *v, uint32_t info);
+/* The guest gets the exception `info`, with what else it needs, else 0: by itself, or together with
+ * what the exit has interrupted the delivery of (vmx/events.h). Whether it has an error code
+ * follows from its vector and CR0.PE. */
+void vmx_raise(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length);
+/* RFLAGS has been written: an interrupt that waits for the next entry waits on if IF is 0 now. */
+void vmx_keep_if_shut(struct vmx_vcpu *v);
+/* CR0.PE has changed: an injection that waits for the next entry must fit it. */
+void vmx_refit_injection(struct vmx_vcpu *v);
+/* What is_injection_odd depends on has changed. */
+void vmx_set_odd(struct vmx_vcpu *v);
+/* Reset and INIT: nothing is pending, blocked or waited for. */
+void vmx_forget_events(struct vmx_vcpu *v);
+/* RFLAGS, interruptibility and the like of the current VMCS agree: event_fit_state. */
+void vmx_fit_state(void);
+/* After an exit that interrupted an IRET: NMIs, which it had unblocked, are blocked again. `info`
+ * and the others: see event_has_unblocked_nmi. For each exit that tells. */
+void vmx_block_nmi_again(uint64_t info, bool is_exception, uint32_t vectoring);
 
 /* vmx/apicv.c: with vmx_machine.has_vid only, but vcpu_arch_apic_mode_changed */
 int vmx_apicv_create(struct vmx_vm *vm);
@@ -214,7 +231,8 @@ void vmx_report_end(struct vmx_vcpu *v);
 
 #include "vmx/vmx_insn.h"
 
-#define RFLAGS_TF BIT(8)
+#define RFLAGS_TF    BIT(8)
+#define DEBUGCTL_BTF BIT(1)
 
 /* Bits of PRIMARY_CONTROLS that may change while a vCPU lives. */
 static inline void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on)
@@ -225,20 +243,9 @@ static inline void vmx_set_primary(struct vmx_vcpu *v, uint32_t bits, bool is_on
 		vmx_write_primary(v, primary);
 }
 
-/* The next entry delivers the event `info`; with what else it needs, else 0. vmx/inject.c. */
-static inline void vmx_inject(struct vmx_vcpu *v, uint32_t info, uint32_t error, uint32_t length)
-{
-	vmwrite(ENTRY_INTERRUPTION_INFORMATION, info | INTR_INFO_VALID);
-	if (unlikely(info & INTR_INFO_ERROR_CODE))
-		vmwrite(ENTRY_EXCEPTION_ERROR_CODE, error);
-	if (length)
-		vmwrite(ENTRY_INSTRUCTION_LENGTH, length);
-	v->loaded.has_injection = true;
-	v->vcpu.injections++;
-}
-
 void vmx_end_shadow(uint64_t blocking);
 void vmx_pend_single_step(void);
+uint64_t vmx_wrap_rip(uint64_t next) __cold;
 
 /* Past an instruction of `length` bytes at `rip`: the only place where RIP advances. Ends blocking
  * by STI and MOV SS, which lasts one instruction, and lets the single-step trap come that the
@@ -247,7 +254,12 @@ static inline uint64_t vmx_advance_rip(uint64_t rip, uint64_t length)
 {
 	uint64_t blocking = vmread(GUEST_INTERRUPTIBILITY_STATE), rflags = vmread(GUEST_RFLAGS);
 
-	vmwrite(GUEST_RIP, rip + length);
+	rip += length;
+	hide_origin(rip);
+	/* A carry out of the low half: outside 64-bit mode there is nothing above it. */
+	if (unlikely((uint32_t)rip < (uint32_t)length))
+		rip = vmx_wrap_rip(rip);
+	vmwrite(GUEST_RIP, rip);
 	if (unlikely(blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)))
 		vmx_end_shadow(blocking);
 	if (unlikely(rflags & RFLAGS_TF))

@@ -124,29 +124,49 @@ static inline void vmxoff_fixup(void)
 
 struct vmx_vcpu;
 
-/* Where vmx_enter's instruction failed: VM_INSTRUCTION_ERROR says why. */
-void vmx_entry_failed(bool was_launched) __noreturn __cold;
+/* entry.S: VMLAUNCH, or VMRESUME when it `was_launched`, has failed, called from where its return
+ * address says; VM_INSTRUCTION_ERROR says why. Panics when it is the host's; else says where to go
+ * on, and for which vCPU. */
+struct vmx_entry_failure {
+	uint64_t landing;
+	struct vmx_vcpu *v;
+};
+struct vmx_entry_failure vmx_entry_failed(bool was_launched, uint64_t return_address) __cold;
 
 /* Debug builds have frame pointers, which must survive. */
 #ifdef CONFIG_DEBUG
-#define ENTER_GUEST "pushq %%rbp; call vmx_enter_guest; popq %%rbp"
+#define ENTER_PUSH "pushq %%rbp;"
+#define ENTER_POP  "popq %%rbp;"
 #define ENTER_CLOBBERS_RBP
 #else
-#define ENTER_GUEST        "call vmx_enter_guest"
+#define ENTER_PUSH
+#define ENTER_POP
 #define ENTER_CLOBBERS_RBP "rbp",
 #endif
 
 /* entry.S: enters the guest and comes back after an exit. An ordinary call, but that every register
- * except the one that `v` is in is lost: the guest's were in them. Interrupts off. */
-static inline void vmx_enter(struct vmx_vcpu *v)
+ * except the one that `v` is in is lost: the guest's were in them. False when the guest was not
+ * entered, because of what it or Carousel has put into the VMCS's control fields. Interrupts off.
+ * What an exit comes back with costs nothing: a failure comes back elsewhere, by the fixup table
+ * (cpu/trap.h). */
+static inline bool vmx_enter(struct vmx_vcpu *v)
 {
 	register struct vmx_vcpu *kept __asm__("rbx") = v;
 
-	__asm__ volatile(ENTER_GUEST
-			 :
-			 : "r"(kept)
-			 : "rax", "rcx", "rdx", "rsi", "rdi", ENTER_CLOBBERS_RBP "r8", "r9", "r10",
-			   "r11", "r12", "r13", "r14", "r15", "cc", "memory");
+	__asm__ goto volatile(ENTER_PUSH "call vmx_enter_guest\n"
+					 "1: " ENTER_POP "\n"
+					 ".pushsection .text.unlikely, \"ax\"\n"
+					 "2: " ENTER_POP "jmp %l[failed]\n"
+					 ".popsection\n"
+					 ".pushsection .fixup, \"a\"; .quad 1b, 2b; .popsection"
+			      :
+			      : "r"(kept)
+			      : "rax", "rcx", "rdx", "rsi", "rdi", ENTER_CLOBBERS_RBP "r8", "r9",
+				"r10", "r11", "r12", "r13", "r14", "r15", "cc", "memory"
+			      : failed);
+	return true;
+failed:
+	return false;
 }
 
 static inline void invept(enum invept_type type, uint64_t eptp)

@@ -96,6 +96,7 @@ void smp_start(unsigned count)
 void smp_restart(unsigned cpu)
 {
 	cpus[cpu].is_online = false;
+	__atomic_store_n(&cpus[cpu].work, NULL, __ATOMIC_RELEASE);
 	start(cpu);
 }
 

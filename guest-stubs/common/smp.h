@@ -12,7 +12,7 @@
  * others get the same mode. Ends the stub when one does not come. */
 void smp_start(unsigned count);
 
-/* Starts one that runs already, and is idle, anew: INIT ends its HLT. */
+/* Starts one that runs already anew: INIT ends what it does, be it its HLT, and it is idle. */
 void smp_restart(unsigned cpu);
 
 /* How many CPUs run, the first included. */

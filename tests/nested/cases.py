@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import attack_cases
+import entry_cases
 import fault_cases
 import fixtures
 import gdb_cases
@@ -350,4 +351,4 @@ def all_cases(_is_listing: bool = False) -> list[Case]:
     cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()
     cases += hot_paths() + monitor_cases.cases() + attack_cases.cases()
     return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx() + \
-        consoles() + report_cases.cases() + fault_cases.cases()
+        consoles() + report_cases.cases() + fault_cases.cases() + entry_cases.cases()

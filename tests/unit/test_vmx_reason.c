@@ -32,11 +32,24 @@ static void test_event(void **state)
 	assert_false(is_machine_check_event(0x80000012)); /* an external interrupt, vector 18 */
 }
 
+/* 'VM-Instruction Error Numbers'. */
+static void test_entry_error(void **state)
+{
+	(void)state;
+	assert_true(is_entry_error_of_one_vm(7));   /* invalid control field(s) */
+	assert_false(is_entry_error_of_one_vm(4));  /* VMLAUNCH with non-clear VMCS */
+	assert_false(is_entry_error_of_one_vm(5));  /* VMRESUME with non-launched VMCS */
+	assert_false(is_entry_error_of_one_vm(8));  /* invalid host-state field(s) */
+	assert_false(is_entry_error_of_one_vm(26)); /* events blocked by MOV SS: the host's */
+	assert_false(is_entry_error_of_one_vm(-1)); /* no current VMCS */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entry_failure),
 		cmocka_unit_test(test_event),
+		cmocka_unit_test(test_entry_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
