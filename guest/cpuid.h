@@ -74,6 +74,15 @@ void cpuid_update_apic_enable(struct cpuid_table *table, bool is_enabled);
 bool cpuid_has(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf, unsigned reg,
 	       unsigned bit);
 
+/* The width of physical addresses: the host's own. 'If CPUID.80000008H is not supported, it is 36.'
+ */
+static inline unsigned cpuid_maxphyaddr(const struct cpuid_table *table)
+{
+	unsigned bits = table->ext[8].eax & 0xff;
+
+	return bits ? bits : 36;
+}
+
 /* The bits that the guest may set in XCR0. */
 static inline uint64_t cpuid_xcr0_allowed(const struct cpuid_table *table)
 {

@@ -123,7 +123,7 @@ static int read_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 static int write_apic_base(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	unsigned maxphyaddr = vcpu->cpuid.ext[8].eax & 0xff;
+	unsigned maxphyaddr = cpuid_maxphyaddr(&vcpu->cpuid);
 	int ret;
 
 	(void)msr;

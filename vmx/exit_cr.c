@@ -8,9 +8,7 @@
 #include "lib/bitmap.h"
 #include "vmx/vmx.h"
 #include "vmx/cr.h"
-
-#define CR4_PAE_MASK (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)
-#define RFLAGS_VM    BIT(17)
+#include "vmx/cr_rules.h"
 
 enum { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
 enum { VECTOR_GP = 13 };
@@ -46,14 +44,11 @@ uint64_t vmx_cr4_owned(const struct vcpu *vcpu)
  * has a reserved bit set or lies outside RAM: #GP. */
 static bool load_pdptes(struct vmx_vcpu *v, uint64_t cr3)
 {
-	const uint64_t reserved = 0x1e6 | ~(BIT_ULL(52) - 1);
 	uint64_t pdpte[4];
 
-	if (gmem_read(&v->vcpu.vm->gmem, GPA(cr3 & 0xffffffe0u), pdpte, sizeof(pdpte)))
+	if (gmem_read(&v->vcpu.vm->gmem, GPA(cr3 & 0xffffffe0u), pdpte, sizeof(pdpte)) ||
+	    !pdptes_are_legal(pdpte, cpuid_maxphyaddr(&v->vcpu.cpuid)))
 		return false;
-	for (unsigned i = 0; i < 4; i++)
-		if ((pdpte[i] & 1) && (pdpte[i] & reserved))
-			return false;
 	vmwrite(GUEST_PDPTE0, pdpte[0]);
 	vmwrite(GUEST_PDPTE1, pdpte[1]);
 	vmwrite(GUEST_PDPTE2, pdpte[2]);
@@ -70,29 +65,34 @@ static void set_lma(bool is_on)
 		is_on ? entry | ENTRY_IA32E_MODE_GUEST : entry & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
 }
 
-/* MOV to CR0 ('Control Registers'): false for #GP. */
+static struct cr_state read_state(void)
+{
+	return (struct cr_state){
+		.cr0 = vmread(GUEST_CR0),
+		.cr3 = vmread(GUEST_CR3),
+		.cr4 = vmread(GUEST_CR4),
+		.efer = vmread(GUEST_IA32_EFER),
+		.cs_access = (uint32_t)vmread(GUEST_CS_ACCESS_RIGHTS),
+		.tr_access = (uint32_t)vmread(GUEST_TR_ACCESS_RIGHTS),
+	};
+}
+
+/* MOV to CR0: false for #GP. */
 static bool write_guest_cr0(struct vmx_vcpu *v, uint64_t value)
 {
-	uint64_t old = vmread(GUEST_CR0), cr4 = vmread(GUEST_CR4), efer = vmread(GUEST_IA32_EFER);
-	bool is_paging = value & CR0_PG, was_paging = old & CR0_PG;
-	uint64_t cs_l = vmread(GUEST_CS_ACCESS_RIGHTS) & BIT(13);
+	struct cr_state old = read_state();
+	bool is_paging = value & CR0_PG;
 
-	if (value >> 32)
+	/* CD and NW are never set in reality. */
+	old.cr0 |= vmread(CR0_READ_SHADOW) & (CR0_CD | CR0_NW);
+	if (!cr0_is_legal(&old, value) ||
+	    (cr0_loads_pdptes(&old, value) && !load_pdptes(v, old.cr3)))
 		return false;
-	if (is_paging && !(value & CR0_PE))
-		return false;
-	if ((value & CR0_NW) && !(value & CR0_CD))
-		return false;
-	if (is_paging && !was_paging && (efer & EFER_LME) && (!(cr4 & CR4_PAE) || cs_l))
-		return false;
-	if (!is_paging && was_paging && ((cr4 & CR4_PCIDE) || cs_l))
-		return false;
-	if (is_paging && !(efer & EFER_LME) && (cr4 & CR4_PAE) &&
-	    ((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(v, vmread(GUEST_CR3)))
-		return false;
-	if (is_paging != was_paging && (efer & EFER_LME))
+	if (is_paging != !!(old.cr0 & CR0_PG) && (old.efer & EFER_LME))
 		set_lma(is_paging);
 	vmx_set_guest_cr0(v, value);
+	if (cr0_flushes(old.cr0, value))
+		vcpu_arch_flush_tlb(&v->vcpu);
 	return true;
 }
 
@@ -113,24 +113,14 @@ void vmx_set_guest_cr4(struct vmx_vcpu *v, uint64_t value)
 
 static bool write_guest_cr4(struct vmx_vcpu *v, uint64_t value)
 {
-	uint64_t old = vmread(GUEST_CR4), cr0 = vmread(GUEST_CR0), efer = vmread(GUEST_IA32_EFER);
+	const struct cr_state old = read_state();
 
-	if (value & ~cr4_allowed(&v->vcpu))
-		return false;
-	if ((efer & EFER_LMA) && !(value & CR4_PAE))
-		return false;
-	if ((value & CR4_PCIDE) && !(old & CR4_PCIDE) &&
-	    (!(efer & EFER_LMA) || (vmread(GUEST_CR3) & 0xfff)))
-		return false;
-	if ((cr0 & CR0_PG) && !(efer & EFER_LMA) && (value & CR4_PAE) &&
-	    ((value ^ old) & CR4_PAE_MASK) && !load_pdptes(v, vmread(GUEST_CR3)))
+	if (!cr4_is_legal(&old, value, cr4_allowed(&v->vcpu)) ||
+	    (cr4_loads_pdptes(&old, value) && !load_pdptes(v, old.cr3)))
 		return false;
 	vmx_set_guest_cr4(v, value);
-	/* What the TLB holds may no longer be what the new bits say ('MOV to CR4' invalidations).
-	 */
-	if (((value ^ old) & (CR4_PAE_MASK | CR4_PCIDE)) &&
-	    (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID))
-		invvpid(INVVPID_SINGLE_CONTEXT, v->vpid, 0);
+	if (cr4_flushes(old.cr4, value))
+		vcpu_arch_flush_tlb(&v->vcpu);
 	return true;
 }
 
@@ -142,7 +132,9 @@ enum exit_verdict vmx_handle_cr_access(struct vmx_vcpu *v)
 	uint64_t value = reg == GPR_RSP ? vmread(GUEST_RSP) : v->vcpu.regs.gpr[reg];
 	bool is_legal = false;
 
-	if (!(vmread(GUEST_IA32_EFER) & EFER_LMA))
+	/* 'In 64-bit mode, the [...] operand size is fixed at 64 bits'; else, compatibility mode
+	 * included, at 32. */
+	if (!vcpu_arch_is_64bit(&v->vcpu))
 		value = (uint32_t)value;
 	if (type == CR_MOV_TO && cr == 0) {
 		is_legal = write_guest_cr0(v, value);
