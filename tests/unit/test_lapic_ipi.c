@@ -367,6 +367,106 @@ static void test_set_of_ids(void **state)
 	assert_int_equal(apic_bus_find(&rig.bus, BIT_ULL(32)), -1);
 }
 
+/* An ID that nobody has is nobody's, also the first one behind the last. */
+static void test_find(void **state)
+{
+	(void)state;
+	for (uint32_t id = 0; id < RIG_CPUS; id++)
+		assert_int_equal(apic_bus_find(&rig.bus, id), id);
+	assert_int_equal(apic_bus_find(&rig.bus, RIG_CPUS), -1);
+	assert_int_equal(apic_bus_find(&rig.bus, RIG_CPUS + 1), -1);
+	assert_int_equal(apic_bus_find(&rig.bus, UINT32_MAX), -1);
+	assert_int_equal(apic_bus_find(&rig.bus, UINT64_MAX), -1);
+	/* IDs with gaps: software has given new ones. */
+	lapic_mmio_write(&rig.lapic[3], LAPIC_ID, 0x55u << 24);
+	lapic_mmio_write(&rig.lapic[5], LAPIC_ID, 3u << 24);
+	assert_int_equal(apic_bus_find(&rig.bus, 3), 5);
+	assert_int_equal(apic_bus_find(&rig.bus, 0x55), 3);
+	assert_int_equal(apic_bus_find(&rig.bus, 5), -1);
+}
+
+/* The last ID of the 128 from the first on, and the first of each word. */
+static void test_set_of_ids_by_bit(void **state)
+{
+	const struct apic_message msg = {.vector = 0x72, .is_assert = true};
+
+	(void)state;
+	lapic_mmio_write(&rig.lapic[3], LAPIC_ID, 0x55u << 24);
+	for (uint32_t bit = 0; bit <= 0x55; bit++) {
+		uint64_t ids[2] = {0, 0};
+
+		ids[bit / 64] = BIT_ULL(bit % 64);
+		assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, 0x55 - bit, ids, cpu), 1);
+		assert_int_equal(who_got(0x72), BIT(3));
+	}
+	lapic_mmio_write(&rig.lapic[3], LAPIC_ID, 130u << 24);
+	assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, 3, (uint64_t[]){0, BIT_ULL(63)}, cpu),
+			 1);
+	assert_int_equal(who_got(0x72), BIT(3));
+	assert_int_equal(apic_bus_deliver_set(&rig.bus, &msg, 2, (uint64_t[]){1, UINT64_MAX}, cpu),
+			 1);
+	assert_int_equal(who_got(0x72), BIT(2));
+}
+
+/* KVM_FEATURE_MSI_EXT_DEST_ID: 'address bits 11-5 are destination bits 14-8'; each of them, and
+ * each of the eight below, is one bit. */
+static void test_msi_destination_bits(void **state)
+{
+	struct apic_message msg;
+
+	(void)state;
+	for (unsigned bit = 0; bit < 15; bit++) {
+		uint64_t at = bit < 8 ? 12 + bit : 5 + bit - 8;
+
+		assert_int_equal(apic_msi_message(0xfee00000 | BIT_ULL(at), 0x41, &msg), 0);
+		assert_int_equal(msg.dest, BIT(bit));
+		assert_false(msg.is_logical);
+		assert_int_equal(msg.mode, LAPIC_DM_FIXED);
+	}
+	assert_int_equal(apic_msi_message(0xfee00000 | 0xff << 12 | 0x7f << 5, 0x41, &msg), 0);
+	assert_int_equal(msg.dest, 0x7fff);
+	/* Above and below: another address, or nothing. */
+	for (unsigned bit = 20; bit < 64; bit++)
+		assert_int_equal(apic_msi_message(0xfee00000 ^ BIT_ULL(bit), 0x41, &msg), -EINVAL);
+	for (unsigned bit = 0; bit < 2; bit++) {
+		assert_int_equal(apic_msi_message(0xfee00000 | BIT(bit), 0x41, &msg), 0);
+		assert_int_equal(msg.dest, 0);
+		assert_false(msg.is_logical);
+		assert_int_equal(msg.mode, LAPIC_DM_FIXED);
+	}
+	/* 'Message Data Register Format': vector, delivery mode, level, trigger mode, bit by bit.
+	 */
+	for (unsigned bit = 0; bit < 16; bit++) {
+		assert_int_equal(apic_msi_message(0xfee00000, BIT(bit), &msg), 0);
+		assert_int_equal(msg.vector, bit < 8 ? BIT(bit) : 0);
+		assert_int_equal(msg.mode, bit >= 8 && bit < 11 ? BIT(bit - 8) : 0);
+		assert_int_equal(msg.is_assert, bit == 14);
+		assert_int_equal(msg.is_level, bit == 15);
+	}
+}
+
+/* A level-triggered interrupt's EOI is broadcast to the IOAPICs, whatever the vector. */
+static void test_level_of_each_vector(void **state)
+{
+	(void)state;
+	for (unsigned vector = 16; vector < 256; vector++) {
+		for (unsigned is_level = 0; is_level < 2; is_level++) {
+			uint32_t eois = rig.eois;
+
+			lapic_post(cpu, (uint8_t)vector, is_level);
+			assert_int_equal(take_pending(cpu), vector);
+			assert_int_equal(lapic_mmio_read(cpu, LAPIC_TMR + vector / 32 * 16) >>
+							 vector % 32 &
+						 1,
+					 is_level);
+			lapic_mmio_write(cpu, LAPIC_EOI, 0);
+			assert_int_equal(rig.eois, eois + is_level);
+			if (is_level)
+				assert_int_equal(rig.eoi_vector, vector);
+		}
+	}
+}
+
 /* 'no EOI is needed' may be said only of the one interrupt in service, edge-triggered, with nothing
  * behind it. */
 static void test_silent_eoi(void **state)
@@ -460,6 +560,10 @@ int main(void)
 		TEST(test_self_ipi_priority),
 		TEST(test_count_of_takers),
 		TEST(test_set_of_ids),
+		TEST(test_find),
+		TEST(test_set_of_ids_by_bit),
+		TEST(test_msi_destination_bits),
+		TEST(test_level_of_each_vector),
 		TEST(test_silent_eoi),
 		TEST(test_msi),
 	};

@@ -249,6 +249,113 @@ static void test_rotation(void **state)
 	assert_int_equal(pic_acknowledge(&pic), 0x30);
 }
 
+/* Serves nothing, asks for nothing, IR7 has the lowest priority. */
+static void restart(void)
+{
+	(void)setup(NULL);
+	pic_write(&pic, 0x20, 0x68); /* special mask mode off */
+}
+
+/* The input that the master serves first when all eight ask: the top of the order. */
+static unsigned first_of_all(void)
+{
+	unsigned first;
+
+	pic_write(&pic, 0x21, 0x04); /* the cascade follows the slave */
+	for (unsigned i = 0; i < 8; i++)
+		pulse(i);
+	first = pic_acknowledge(&pic) & 7u;
+	return first;
+}
+
+/* OCW2, R SL EOI and L2-L0: 'specific EOI command: the in-service bit of that level is reset';
+ * 'rotate on specific EOI', 'set priority': that level becomes the lowest; the rest leaves it
+ * alone. */
+static void test_ocw2_by_level(void **state)
+{
+	(void)state;
+	for (unsigned level = 0; level < 8; level++) {
+		for (unsigned command = 0; command < 8; command++) {
+			bool is_set = command == 6 || command == 7;
+			unsigned first = is_set ? (level + 1) % 8 : 0;
+			unsigned expected = 0xfb;
+
+			restart();
+			for (unsigned i = 8; i--;) { /* all but the cascade are being served */
+				if (i == 2)
+					continue;
+				pulse(i);
+				assert_int_equal(pic_acknowledge(&pic), 0x30 + i);
+			}
+			pic_write(&pic, 0x20, (uint8_t)(command << 5 | level));
+			if (command == 3 || command == 7) /* specific EOI */
+				expected &= ~BIT(level);
+			if (command == 1 || command == 5) /* the highest, which is 0 */
+				expected &= ~BIT(0);
+			if (command == 5)
+				first = 1;
+			assert_int_equal(isr(0x20), expected);
+			for (unsigned i = 0; i < 8; i++)
+				pic_write(&pic, 0x20, 0x60 | (uint8_t)i);
+			assert_int_equal(isr(0x20), 0);
+			if (first == 2) /* nothing asks at the slave */
+				first = 3;
+			assert_int_equal(first_of_all(), first);
+		}
+	}
+}
+
+/* The master's order does not depend on the slave's, whose commands are the same. */
+static void test_ocw2_of_the_slave(void **state)
+{
+	(void)state;
+	for (unsigned level = 0; level < 8; level++) {
+		restart();
+		pic_write(&pic, 0xa0, 0xc0 | (uint8_t)level);
+		for (unsigned i = 8; i < 16; i++)
+			pulse(i);
+		pulse(0);
+		assert_int_equal(pic_acknowledge(&pic), 0x30);
+		pic_write(&pic, 0x20, 0x20);
+		assert_int_equal(pic_acknowledge(&pic), 0x38 + (level + 1) % 8);
+	}
+}
+
+/* PIIX4, ELCR1 and ELCR2: 'bits 0, 1, 2, 8 and 13 are reserved', the others choose level. */
+static void test_elcr_by_input(void **state)
+{
+	const uint32_t edge_only = BIT(0) | BIT(1) | BIT(2) | BIT(8) | BIT(13);
+
+	(void)state;
+	for (uint32_t irq = 0; irq < 16; irq++) {
+		uint16_t elcr = irq < 8 ? 0x4d0 : 0x4d1, port = irq < 8 ? 0x20 : 0xa0;
+		bool is_level = !(edge_only & BIT(irq));
+		uint8_t bit = (uint8_t)BIT(irq % 8);
+
+		if (irq == 2)
+			continue;
+		restart();
+		pic_write(&pic, elcr, bit);
+		assert_int_equal(pic_read(&pic, elcr), is_level ? bit : 0);
+		assert_int_equal(pic_read(&pic, elcr ^ 1), 0);
+		pic_set_irq(&pic, irq, true);
+		assert_int_equal(pic_acknowledge(&pic), 0x30 + irq);
+		/* A level is a request as long as it is there. */
+		assert_int_equal(irr(port) & bit, is_level ? bit : 0);
+		pic_set_irq(&pic, irq, false);
+		assert_int_equal(irr(port) & bit, 0);
+		pic_set_irq(&pic, irq, true);
+		assert_int_equal(irr(port) & bit, bit);
+		pic_set_irq(&pic, irq, false);
+		assert_int_equal(irr(port) & bit, is_level ? 0 : bit);
+		assert_int_equal(pic_is_edge_waiting(&pic, irq), !is_level);
+	}
+	restart();
+	pic_write(&pic, 0x4d0, 0xff);
+	pic_write(&pic, 0x4d1, 0xff);
+	assert_int_equal(pic_read(&pic, 0x4d0) | pic_read(&pic, 0x4d1) << 8, 0xffff & ~edge_only);
+}
+
 static void test_automatic_eoi(void **state)
 {
 	(void)state;
@@ -390,6 +497,9 @@ int main(void)
 		cmocka_unit_test_setup(test_mask, setup),
 		cmocka_unit_test_setup(test_special_mask, setup),
 		cmocka_unit_test_setup(test_rotation, setup),
+		cmocka_unit_test_setup(test_ocw2_by_level, setup),
+		cmocka_unit_test_setup(test_ocw2_of_the_slave, setup),
+		cmocka_unit_test_setup(test_elcr_by_input, setup),
 		cmocka_unit_test_setup(test_automatic_eoi, setup),
 		cmocka_unit_test_setup(test_poll, setup),
 		cmocka_unit_test_setup(test_icw1_resets, setup),
