@@ -35,10 +35,10 @@ static void fadt_default(void)
 
 static int fadt_with(uint32_t length)
 {
-	static const uint64_t tables[] = {0x20000, 0x31000};
+	static const uint64_t tables[] = {0x20000, 0x31000, 0x32000};
 
 	put_table(0x20000, "FACP", fadt_body, length - 36);
-	assert_int_equal(init_with(tables, memory[0x31000] ? 2 : 1), 0);
+	assert_int_equal(init_with(tables, 1u + !!memory[0x31000] + !!memory[0x32000]), 0);
 	return acpi_read_fadt(&acpi, &fadt);
 }
 
@@ -104,6 +104,43 @@ static void test_fadt_extended(void **state)
 	assert_false(fadt.has_reset);
 }
 
+/* A register is whole, where its space is: the last port that has room, and the one behind it. */
+static void test_fadt_last_ports(void **state)
+{
+	(void)state;
+	fadt_default();
+	put_table(0x30000, "DSDT", s5_aml, sizeof(s5_aml));
+	set_gas(116, ACPI_SPACE_IO, 8, 0xffff);
+	set_gas(172, ACPI_SPACE_IO, 16, 0xfffe);
+	set(68, 0xfffe, 4); /* PM1b_CNT_BLK */
+	assert_int_equal(fadt_with(244), 0);
+	assert_true(fadt.has_reset);
+	assert_int_equal(fadt.reset.address, 0xffff);
+	assert_int_equal(fadt.pm1a_control.address, 0xfffe);
+	assert_int_equal(fadt.pm1b_control.address, 0xfffe);
+	assert_int_equal(fadt.pm1b_control.space, ACPI_SPACE_IO);
+	assert_int_equal(fadt.pm1b_control.access_size, 2);
+	set_gas(116, ACPI_SPACE_IO, 7, 0xcf9);
+	set(68, 0xffff, 4);
+	assert_int_equal(fadt_with(244), 0);
+	assert_false(fadt.has_reset);
+	assert_int_equal(fadt.pm1b_control.address, 0);
+	/* Bit offsets and no address are none; PCI's space is one. */
+	set_gas(116, ACPI_SPACE_IO, 8, 0xcf9);
+	set(118, 1, 1);
+	assert_int_equal(fadt_with(244), 0);
+	assert_false(fadt.has_reset);
+	set_gas(116, ACPI_SPACE_MEMORY, 8, 0);
+	assert_int_equal(fadt_with(244), 0);
+	assert_false(fadt.has_reset);
+	set_gas(116, ACPI_SPACE_PCI, 8, 0x1f00030041);
+	assert_int_equal(fadt_with(244), 0);
+	assert_true(fadt.has_reset);
+	set_gas(116, 3, 8, 0x1000); /* the embedded controller's */
+	assert_int_equal(fadt_with(244), 0);
+	assert_false(fadt.has_reset);
+}
+
 static void test_fadt_short_and_absent(void **state)
 {
 	(void)state;
@@ -151,6 +188,71 @@ static void test_s5_encodings(void **state)
 	put_table(0x31000, "SSDT", s5_aml, sizeof(s5_aml));
 	CHECK_S5("no such name", true, 5, 5);
 	memory[0x31000] = 0;
+}
+
+/* SSDTs are looked at one after the other, also behind one that has no name. */
+static void test_s5_in_a_second_ssdt(void **state)
+{
+	static const char none[] = "\x08_S4_\x12\x05\x02\x06\x06";
+	uint8_t *second;
+
+	(void)state;
+	fadt_default();
+	put_table(0x31000, "SSDT", none, sizeof(none) - 1);
+	second = put_table(0x32000, "SSDT", s5_aml, sizeof(s5_aml));
+	CHECK_S5("no such name", true, 5, 5);
+	second[40]++; /* a wrong checksum */
+	CHECK_S5("no such name", false, 0, 0);
+	/* The first that has it is taken, and the DSDT before all. */
+	put_table(0x31000, "SSDT", "\x08_S5_\x12\x04\x02\x01\x00", 10);
+	put_table(0x32000, "SSDT", s5_aml, sizeof(s5_aml));
+	CHECK_S5("no such name", true, 1, 0);
+	CHECK_S5("\x08_S5_\x12\x06\x02\x0a\x03\x0a\x02", true, 3, 2);
+	memory[0x31000] = memory[0x32000] = 0;
+}
+
+/* What a package holds lies inside of it, though the table goes on: each operand, at each length of
+ * the package that is too short, and not one byte longer than needed. */
+static void test_s5_operands_stay_in_their_package(void **state)
+{
+	static const struct {
+		const char *elements;
+		unsigned len;
+	} rows[] = {
+		{"\x02\x00\x01", 3},
+		{"\x02\x01\x0a\x07", 4},
+		{"\x02\x0a\x07\x01", 4},
+		{"\x02\x0b\x06\x00\x0a\x05", 6},
+		{"\x02\x0c\x06\x00\x00\x00\x0b\x05\x00", 9},
+		{"\x01\x0c\x06\x05\x00\x00", 6},
+	};
+
+	(void)state;
+	fadt_default();
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (unsigned cut = 0; cut < rows[i].len; cut++) {
+			uint8_t aml[32] = {0x08, '_', 'S', '5', '_', 0x12};
+
+			memcpy(aml + 7, rows[i].elements, rows[i].len);
+			aml[6] = (uint8_t)(1 + rows[i].len - cut);
+			put_table(0x30000, "DSDT", aml, sizeof(aml));
+			assert_int_equal(fadt_with(244), 0);
+			assert_int_equal(fadt.has_s5, cut == 0);
+		}
+	}
+	/* The last of the table: nothing behind it is needed. */
+	CHECK_S5("\x08_S5_\x12\x04\x02\x00\x01", true, 0, 1);
+	CHECK_S5("\x08_S5_\x12\x06\x02\x0a\x07\x0a\x07", true, 7, 7);
+	CHECK_S5("\x08_S5_\x12\x45\x00\x02\x00\x01", true, 0, 1);
+	CHECK_S5("\x08_S5_\x12\x86\x00\x00\x02\x00\x01", true, 0, 1);
+	/* The second of a length's bytes counts 16, the third 4096, the fourth a MiB. */
+	CHECK_S5("\x08_S5_\x12\x41\x01\x02\x00\x01", false, 0, 0);
+	CHECK_S5("\x08_S5_\x12\x86\x00\x01\x02\x00\x01", false, 0, 0);
+	CHECK_S5("\x08_S5_\x12\xc7\x00\x00\x01\x02\x00\x01", false, 0, 0);
+	CHECK_S5("\x08_S5_\x12\x06\x02\x0a\x07\x0a\x08", false, 0, 0);
+	/* Other opcodes around the integers' are none: OnesOp, Byte - 1, DWord + 1. */
+	CHECK_S5("\x08_S5_\x12\x05\x02\x02\x00\x00", false, 0, 0);
+	CHECK_S5("\x08_S5_\x12\x05\x02\x09\x00\x00", false, 0, 0);
 }
 
 static void test_s5_hostile(void **state)
@@ -217,8 +319,15 @@ static void test_random_damage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_fadt),         TEST(test_fadt_extended), TEST(test_fadt_short_and_absent),
-		TEST(test_s5_encodings), TEST(test_s5_hostile),    TEST(test_random_damage),
+		TEST(test_fadt),
+		TEST(test_fadt_extended),
+		TEST(test_fadt_last_ports),
+		TEST(test_fadt_short_and_absent),
+		TEST(test_s5_encodings),
+		TEST(test_s5_hostile),
+		TEST(test_s5_in_a_second_ssdt),
+		TEST(test_s5_operands_stay_in_their_package),
+		TEST(test_random_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

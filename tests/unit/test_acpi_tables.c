@@ -360,13 +360,51 @@ static void test_iasl_understands_each(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* The DSDT is what the compiler makes of tests/fixtures/acpi/guest-dsdt.asl, byte for byte behind
+ * the header. */
+static void test_dsdt_is_its_source(void **state)
+{
+	char dir[] = P_tmpdir "/carousel-acpi-XXXXXX", command[200], path[64];
+	static uint8_t compiled[4096];
+	const struct acpi_fadt *fadt;
+	const struct acpi_header *h;
+	FILE *file;
+
+	(void)state;
+	if (system("iasl -v >/dev/null 2>&1")) {
+		print_message("skipped: no iasl; install acpica-tools\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(dir));
+	snprintf(command, sizeof(command),
+		 "iasl -on -p %s/guest tests/fixtures/acpi/guest-dsdt.asl >%s/out 2>&1", dir, dir);
+	assert_int_equal(system(command), 0);
+	snprintf(path, sizeof(path), "%s/guest.aml", dir);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	build(1);
+	fadt = find("FACP");
+	h = (const void *)bytes_at(fadt->dsdt, 36);
+	assert_int_equal(fread(compiled, 1, sizeof(compiled), file), h->length);
+	assert_memory_equal(compiled + sizeof(*h), h + 1, h->length - sizeof(*h));
+	fclose(file);
+	fake_guest_free(&guest);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rsdp),   cmocka_unit_test(test_fadt),
-		cmocka_unit_test(test_madt),   cmocka_unit_test(test_madt_beyond_255),
-		cmocka_unit_test(test_hpet),   cmocka_unit_test(test_madt_topology),
-		cmocka_unit_test(test_errors), cmocka_unit_test(test_iasl_understands_each),
+		cmocka_unit_test(test_rsdp),
+		cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_madt),
+		cmocka_unit_test(test_madt_beyond_255),
+		cmocka_unit_test(test_hpet),
+		cmocka_unit_test(test_madt_topology),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_iasl_understands_each),
+		cmocka_unit_test(test_dsdt_is_its_source),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,6 +142,7 @@ static void test_defaults(void **state)
 	assert_int_equal(vm->topology.threads, 1);
 	assert_false(vm->is_background);
 	assert_int_equal(vm->slice_us, 0);
+	assert_int_equal(vm->cap, 100);
 	assert_null(vm->cpuid);
 	assert_false(vm->is_kvm_off);
 }
@@ -391,6 +392,33 @@ static void test_values(void **state)
 	ASSERT_VM_ERROR("'exit-ok=4294967296'", "0xf4", "vm=web kernel exit-ok=4294967296");
 	PARSE("vm=web kernel mem=1M vcpus=16 pin=3");
 	assert_string_equal(config.vm[0].error, "");
+}
+
+/* Each number's first and last value are taken, and their neighbours outside are not. */
+static void test_bounds(void **state)
+{
+	static const struct {
+		const char *word;
+		uint64_t min, max;
+	} rows[] = {
+		{"vcpus", 1, 16},           {"weight", 1, 100},         {"cap", 1, 100},
+		{"slice_us", 10, 10000000}, {"exit-ok", 0, UINT32_MAX},
+	};
+	char line[80];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (unsigned n = 0; n < 4; n++) {
+			uint64_t value = n < 2 ? rows[i].min - n : rows[i].max + n - 2;
+			bool is_good = n == 0 || n == 2;
+
+			if (value == UINT64_MAX)
+				continue;
+			snprintf(line, sizeof(line), "vm=web kernel %s=%lu", rows[i].word, value);
+			PARSE(line);
+			assert_int_equal(!config.vm[0].error[0], is_good);
+		}
+	}
 }
 
 /* cpus= leaves fewer CPUs to pin to. */
@@ -697,6 +725,7 @@ int main(void)
 		cmocka_unit_test(test_on_reset),
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_pin_follows_cpus),
 		cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_flat),

@@ -121,6 +121,27 @@ static void test_files(void **state)
 	assert_int_equal(fw_cfg_add_e820(&fw, 0, 1, 2), -ENOSPC);
 }
 
+/* etc/e820 has a row of 20 bytes for each call, its size is in the directory, and the last row that
+ * has room is the FW_CFG_E820_MAXth. */
+static void test_e820_rows(void **state)
+{
+	(void)state;
+	for (unsigned rows = 1; rows <= FW_CFG_E820_MAX; rows++) {
+		assert_int_equal(fw_cfg_add_e820(&fw, rows, 2 * rows, rows % 2 + 1), 0);
+		select_key(0x19);
+		assert_int_equal(read_be(4), 1);
+		assert_int_equal(read_be(4), 20 * rows);
+	}
+	assert_int_equal(fw_cfg_add_e820(&fw, 1, 1, 1), -ENOSPC);
+	select_key(0x20);
+	for (unsigned rows = 1; rows <= FW_CFG_E820_MAX; rows++) {
+		assert_int_equal(__builtin_bswap64(read_be(8)), rows);
+		assert_int_equal(__builtin_bswap64(read_be(8)), 2 * rows);
+		assert_int_equal(__builtin_bswap32((uint32_t)read_be(4)), rows % 2 + 1);
+	}
+	assert_int_equal(read_be(8), 0); /* and nothing behind it */
+}
+
 /* Writes a descriptor at 0x1000 and starts it; what its control word holds then. */
 static uint32_t dma(uint32_t control, uint32_t length, uint64_t address)
 {
@@ -217,6 +238,7 @@ int main(void)
 		cmocka_unit_test_setup(test_items, setup),
 		cmocka_unit_test_setup(test_widths, setup),
 		cmocka_unit_test_setup(test_files, setup),
+		cmocka_unit_test_setup(test_e820_rows, setup),
 		cmocka_unit_test_setup(test_dma, setup),
 		cmocka_unit_test_setup(test_long_dma, setup),
 	};

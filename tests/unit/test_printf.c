@@ -53,6 +53,10 @@ static void test_plain(void **state)
 	check("[%5c] [%-5c]", 'x', 'y');
 	check("[%*d] [%-*d] [%*d] [%.*d] [%.*d]", 6, 42, 6, 42, -6, 42, 4, 42, -1, 42);
 	check("[%.*s]", 3, "abcdef");
+	check("[%.*s] [%.*s] [%.*s]", 0, "abcdef", 1, "abcdef", -1, "abcdef");
+	check("[%5.*s] [%-5.*s]", 0, "abcdef", 0, "abcdef");
+	check("[%.*d] [%.*d] [%0*d] [%*d]", 0, 0, 0, 7, 0, 5, 0, 5);
+	check("[%.*x] [%.*u] [%*.*d]", 0, 0, 1, 0, 1, 0, 0);
 	check("%p %20p %-20p", (void *)0x1234, (void *)0xffffffffffffffff, (void *)0xabc);
 }
 

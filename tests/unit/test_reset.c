@@ -102,6 +102,24 @@ static void test_poweroff(void **state)
 	assert_string_equal(end(MACHINE_POWEROFF), "halt");
 }
 
+/* A PM1 block in a space that has no such registers, or without an address, is none. */
+static void test_poweroff_in_other_spaces(void **state)
+{
+	(void)state;
+	fadt.has_s5 = true;
+	fadt.s5_slp_typ_a = 5;
+	for (unsigned space = 0; space < 8; space++) {
+		if (space == ACPI_SPACE_IO || space == ACPI_SPACE_MEMORY)
+			continue;
+		fake_ports_clear();
+		fadt.pm1a_control = (struct acpi_gas){.space = (uint8_t)space, .address = 0x604};
+		assert_string_equal(end(MACHINE_POWEROFF), "halt");
+	}
+	fake_ports_clear();
+	fadt.pm1a_control = (struct acpi_gas){.space = ACPI_SPACE_IO};
+	assert_string_equal(end(MACHINE_POWEROFF), "halt");
+}
+
 static void test_emulators(void **state)
 {
 	(void)state;
@@ -123,6 +141,7 @@ int main(void)
 		cmocka_unit_test_setup(test_reset_without_acpi, setup),
 		cmocka_unit_test_setup(test_a_stuck_8042, setup),
 		cmocka_unit_test_setup(test_poweroff, setup),
+		cmocka_unit_test_setup(test_poweroff_in_other_spaces, setup),
 		cmocka_unit_test_setup(test_emulators, setup),
 	};
 

@@ -35,6 +35,21 @@ static void test_leaf_b(void **state)
 	assert_int_equal(t.package_shift, 4);
 }
 
+/* A level with a type and no CPUs is none. */
+static void test_level_without_cpus(void **state)
+{
+	static const struct fake_cpuid table[] = {
+		{0, 0, {.eax = 0x16}},
+		{0xb, 0, {.eax = 1, .ebx = 0xffff0002, .ecx = 0x100}},
+		{0xb, 1, {.eax = 4, .ebx = 0xffff0000, .ecx = 0x201}},
+	};
+	struct cpu_topology t = read_with(table, ARRAY_SIZE(table));
+
+	(void)state;
+	assert_int_equal(t.core_shift, 1);
+	assert_int_equal(t.package_shift, 1);
+}
+
 /* Leaf 0x1f has modules and dies besides: the last level's shift is the package's. */
 static void test_leaf_1f_comes_first(void **state)
 {
@@ -103,6 +118,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leaf_b),
+		cmocka_unit_test(test_level_without_cpus),
 		cmocka_unit_test(test_leaf_1f_comes_first),
 		cmocka_unit_test(test_legacy),
 		cmocka_unit_test(test_describe),
