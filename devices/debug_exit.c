@@ -22,7 +22,7 @@ void debug_exit_port_write(struct debug_exit *debug, uint16_t port, uint8_t valu
 	static const char word[] = "Shutdown";
 
 	if (port == DEBUGCON) {
-		debug->platform->ops->console(debug->platform->ctx, value);
+		(void)debug->platform->ops->console(debug->platform->ctx, value);
 		return;
 	}
 	if (value != (uint8_t)word[debug->matched])

@@ -86,8 +86,9 @@ struct platform_ops {
 	/* Random bytes, good enough for keys where the machine has a source of such. */
 	void (*random)(void *ctx, void *to, size_t len);
 
-	/* A byte that the guest sent to its console. */
-	void (*console)(void *ctx, uint8_t byte);
+	/* A byte that the guest sent to its console; it is taken in any case. False when the guest
+	 * is faster than the port behind the console: what a model can keep back it should. */
+	bool (*console)(void *ctx, uint8_t byte);
 
 	/* The console's UART, or virtio's, may have room for input again. May call uart_receive or
 	 * virtio_console_receive. True when the work was over (WORK_NS) before the room or the

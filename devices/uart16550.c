@@ -154,7 +154,7 @@ static void uart_transmit(struct uart *uart, uint8_t byte)
 	if (uart->mcr & UART_MCR_LOOP)
 		uart_push(uart, byte, 0);
 	else
-		uart->send(uart->platform->ctx, byte);
+		(void)uart->send(uart->platform->ctx, byte);
 	uart->is_thre_pending = true;
 	uart_update(uart);
 }

@@ -15,7 +15,7 @@
 struct uart {
 	struct platform *platform;             /* (i) */
 	struct irq_line irq;                   /* (i) */
-	void (*send)(void *ctx, uint8_t byte); /* (i) the platform's console, unless changed */
+	bool (*send)(void *ctx, uint8_t byte); /* (i) the platform's console, unless changed */
 	bool irq_level;                        /* what `irq` was last told */
 
 	uint8_t ier, fcr, lcr, mcr, msr, scr, dll, dlm;

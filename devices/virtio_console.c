@@ -11,11 +11,12 @@
 enum { RECEIVE, TRANSMIT, QUEUES };
 
 /* The next byte of the output in progress, which is read ahead; its buffer goes back behind the
- * last. */
-static void send_one(struct virtio_console *console, struct virtqueue *vq)
+ * last. False when the console wants no more for now. */
+static bool send_one(struct virtio_console *console, struct virtqueue *vq)
 {
 	const struct platform *platform = console->dev.platform;
 	struct virtq_chain *chain = &console->dev.chain;
+	bool may_go_on = true;
 
 	if (console->sent == console->taken) {
 		int64_t n = virtq_read(vq, chain, console->output, sizeof(console->output));
@@ -26,11 +27,12 @@ static void send_one(struct virtio_console *console, struct virtqueue *vq)
 			console->is_busy = false;
 	}
 	if (console->sent < console->taken)
-		platform->ops->console(platform->ctx, console->output[console->sent++]);
+		may_go_on = platform->ops->console(platform->ctx, console->output[console->sent++]);
 	if (console->is_busy && console->sent == console->taken && !chain->readable) {
 		console->is_busy = false;
 		virtqueue_push(vq, chain);
 	}
+	return may_go_on;
 }
 
 static bool serve(struct virtio_device *dev, struct virtqueue *vq)
@@ -44,8 +46,7 @@ static bool serve(struct virtio_device *dev, struct virtqueue *vq)
 		if (!console->is_busy && !virtqueue_pop(vq, &dev->chain))
 			return false;
 		console->is_busy = true;
-		send_one(console, vq);
-	} while (!virtio_is_work_over(dev));
+	} while (send_one(console, vq) && !virtio_is_work_over(dev));
 	return true;
 }
 

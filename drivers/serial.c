@@ -5,7 +5,8 @@
 #include "cpu/panic.h"
 #include "lib/string.h"
 
-#define TX_SIZE 32768u
+/* What all guests together may have waiting (guest/output.h), and as much for the hypervisor. */
+#define TX_SIZE 65536u
 
 static uint8_t ring[TX_SIZE];
 struct host_uart serial_console = HOST_UART_INIT(ring);
@@ -130,5 +131,6 @@ static struct log_sink sink = {.write = sink_write, .stream = sink_stream};
 
 struct log_sink *serial_sink(void)
 {
+	log_set_pace(&serial_console.tx_head, &serial_console.tx_tail);
 	return &sink;
 }

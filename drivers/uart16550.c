@@ -131,10 +131,10 @@ void host_uart_put_waiting(struct host_uart *uart, uint8_t byte)
 
 void host_uart_send_waiting(struct host_uart *uart)
 {
-	if (uart->is_interrupt_driven && !panic_is_active())
-		update_ier(uart);
-	else
+	if (panic_is_active() || !(uart->is_interrupt_driven || uart->is_polled))
 		drain_all(uart);
+	else if (uart->is_interrupt_driven)
+		update_ier(uart);
 }
 
 uint32_t host_uart_write(struct host_uart *uart, const void *bytes, uint32_t len)
@@ -315,6 +315,7 @@ void host_uart_poll(struct host_uart *uart)
 {
 	uint64_t flags = spin_lock_irq(&uart->lock);
 
+	uart->is_polled = true;
 	receive(uart);
 	transmit(uart);
 	deliver(uart);

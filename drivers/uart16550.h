@@ -25,6 +25,7 @@ struct host_uart {
 	uint8_t *tx;          /* (i) the transmit ring */
 	uint32_t tx_size;     /* (i) a power of two */
 	bool is_interrupt_driven;
+	bool is_polled; /* somebody calls host_uart_poll from here on */
 	uint8_t ier;
 	uint32_t tx_head, tx_tail; /* bytes ever put in and taken out */
 	uint32_t rx_head, rx_tail;
@@ -70,8 +71,9 @@ uint32_t host_uart_write(struct host_uart *uart, const void *bytes, uint32_t len
 /* How many bytes host_uart_write would take now. */
 uint32_t host_uart_room(struct host_uart *uart);
 
-/* Serves a port without an interrupt, as its handler would: call it every millisecond or so. Does
- * not wait. From one pCPU, no lock held. */
+/* Serves a port without an interrupt, as its handler would: call it every millisecond or so; after
+ * the first call nobody else sends, but host_uart_flush and who finds the ring full. Does not wait.
+ * From one pCPU, no lock held. */
 void host_uart_poll(struct host_uart *uart);
 
 /* Returns when the last byte has left the UART. Any pCPU, any context. */

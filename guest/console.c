@@ -7,13 +7,13 @@
 
 #define PREFIX_MAX 64u /* name and tag */
 
-void guest_console_flush(struct guest_console *console, const char *name)
+uint32_t guest_console_flush(struct guest_console *console, const char *name)
 {
 	char text[PREFIX_MAX + VISIBLE_GROWTH * GUEST_LINE_MAX + VISIBLE_RESET + 1];
 	size_t len;
 
 	if (!console->len)
-		return;
+		return 0;
 	len = (size_t)fmt_snprintf(text, PREFIX_MAX, "%s| %s", name,
 				   console->tag ? console->tag : "");
 	len = MIN(len, (size_t)PREFIX_MAX - 1);
@@ -21,28 +21,27 @@ void guest_console_flush(struct guest_console *console, const char *name)
 	text[len++] = '\n';
 	console->len = 0;
 	log_raw(text, len);
+	return (uint32_t)len;
 }
 
-void guest_console_put(struct guest_console *console, const char *name, uint8_t byte)
+uint32_t guest_console_put(struct guest_console *console, const char *name, uint8_t byte)
 {
 	if (console->is_raw) {
 		log_stream((const char *)&byte, 1);
-		return;
+		return 1;
 	}
 	if (byte == '\n') {
 		/* An empty line is a line, but not the end of one that was full. */
 		if (!console->len && !console->is_cut)
 			console->line[console->len++] = ' ';
-		guest_console_flush(console, name);
 		console->is_cut = false;
-		return;
+		return guest_console_flush(console, name);
 	}
 	if ((byte < ' ' && byte != '\t' && byte != 0x1b) || byte == 0x7f)
-		return;
+		return 0;
 	console->line[console->len++] = (char)byte;
 	console->is_cut = console->len == GUEST_LINE_MAX;
-	if (console->is_cut)
-		guest_console_flush(console, name);
+	return console->is_cut ? guest_console_flush(console, name) : 0;
 }
 
 void guest_console_set_raw(struct guest_console *console, const char *name, bool is_raw)

@@ -22,13 +22,13 @@ struct guest_input {
 	uint8_t byte[GUEST_INPUT_MAX];
 };
 
-/* A byte from the guest. Control characters but tab and ESC are dropped; a full line or one that is
- * ended by '\n' goes out as 'NAME| line', with what lib/visible.h lets pass and shows of it. Raw:
- * as it is, at once. VM's lock held. */
-void guest_console_put(struct guest_console *console, const char *name, uint8_t byte);
+/* A byte from the guest; says how many bytes the log was given for it. Control characters but tab
+ * and ESC are dropped; a full line or one that is ended by '\n' goes out as 'NAME| line', with what
+ * lib/visible.h lets pass and shows of it. Raw: as it is, at once. VM's lock held. */
+uint32_t guest_console_put(struct guest_console *console, const char *name, uint8_t byte);
 
-/* What is left of a line that was never ended. */
-void guest_console_flush(struct guest_console *console, const char *name);
+/* What is left of a line that was never ended; says how many bytes the log was given. */
+uint32_t guest_console_flush(struct guest_console *console, const char *name);
 
 /* Raw or in lines from here on; what is there of a line goes out first. VM's lock held. */
 void guest_console_set_raw(struct guest_console *console, const char *name, bool is_raw);

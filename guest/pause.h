@@ -1,4 +1,5 @@
-/* Pausing: vCPUs that are kept out of the guest for a while, by the monitor or the debugger.
+/* Pausing: vCPUs that are kept out of the guest for a while, by the monitor or the debugger, or
+ * because their console is too far ahead of the port.
  *
  * A reason is a bit of vcpu->requests (VCPU_REQ_PAUSE_*). While one is set the vCPU is parked: it
  * is blocked in the scheduler, and neither interrupts, NMIs, INITs and SIPIs nor its timers wake

@@ -137,19 +137,28 @@ static void random_op(void *ctx, void *to, size_t len)
 	entropy_fill(&((struct vm *)ctx)->dev.entropy, to, len);
 }
 
-static void console_op(void *ctx, uint8_t byte)
+static inline bool put_console(struct vm *vm, struct guest_console *console, uint8_t byte)
+{
+	uint32_t given = guest_console_put(console, vm->name, byte);
+
+	if (likely(!given && !__atomic_load_n(&vm->output.is_ahead, __ATOMIC_RELAXED)))
+		return true;
+	return vm_output_given(vm, given);
+}
+
+static bool console_op(void *ctx, uint8_t byte)
 {
 	struct vm *vm = ctx;
 
-	guest_console_put(&vm->console, vm->name, byte);
+	return put_console(vm, &vm->console, byte);
 }
 
 /* COM2's lines are told from COM1's; it has no input. */
-static void console2_send(void *ctx, uint8_t byte)
+static bool console2_send(void *ctx, uint8_t byte)
 {
 	struct vm *vm = ctx;
 
-	guest_console_put(&vm->console2, vm->name, byte);
+	return put_console(vm, &vm->console2, byte);
 }
 
 /* A guest that drives the virtio console listens there. */
@@ -386,6 +395,7 @@ int platform_init(struct vm *vm)
 
 	sched_timer_init(&vm->timer, vm_timer_expired);
 	vm_calls_init(vm);
+	vm_output_init(vm);
 	rtc_init(&vm->dev.rtc, &vm->platform, replaceable_irq(vm, 8));
 	rtc_set_memory(&vm->dev.rtc, vm->low_end, vm->high_end);
 	return ret;

@@ -26,7 +26,8 @@ struct vm;
 /* Reasons to be paused: not served, but kept until they are taken back. */
 #define VCPU_REQ_PAUSE_MONITOR  BIT(9)
 #define VCPU_REQ_PAUSE_DEBUGGER BIT(10)
-#define VCPU_REQ_PAUSED         (VCPU_REQ_PAUSE_MONITOR | VCPU_REQ_PAUSE_DEBUGGER)
+#define VCPU_REQ_PAUSE_CONSOLE  BIT(11) /* guest/output.h */
+#define VCPU_REQ_PAUSED         (VCPU_REQ_PAUSE_MONITOR | VCPU_REQ_PAUSE_DEBUGGER | VCPU_REQ_PAUSE_CONSOLE)
 /* Those that end a halt by themselves. */
 #define VCPU_REQ_WAKES          (VCPU_REQ_NMI | VCPU_REQ_INIT | VCPU_REQ_STOP | VCPU_REQ_UNHALT)
 

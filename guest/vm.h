@@ -7,6 +7,7 @@
 #include "guest/console.h"
 #include "guest/devices.h"
 #include "guest/gmem.h"
+#include "guest/output.h"
 #include "guest/post.h"
 #include "guest/symbols.h"
 #include "guest/vcpu.h"
@@ -77,6 +78,7 @@ struct vm {
 	struct deadline_heap timers;                /* (l) VM-wide platform timers; VM TSC ticks */
 	struct sched_timer timer;                   /* armed for the nearest of them */
 	struct guest_console console, console2;     /* (l) COM1's, COM2's */
+	struct guest_output output;                 /* how far those are ahead */
 	struct vm_calls calls;                      /* posted from outside */
 	struct guest_input input;                   /* (l) */
 	uint64_t unclaimed_reads, unclaimed_writes; /* (a) relaxed */

@@ -17,6 +17,7 @@ static struct {
 	uint32_t level;                           /* (a) enum log_level */
 	bool is_panic;                            /* (a) */
 	size_t (*prefix)(char *buf, size_t size); /* (a) */
+	const uint32_t *given, *sent;             /* (a) the slowest sink's; NULL: there is none */
 } the_log = {
 	.lock = SPINLOCK_INIT(LOCK_LOG),
 	.sinks = LIST_INIT(the_log.sinks),
@@ -173,6 +174,25 @@ void log_add_sink(struct log_sink *sink)
 	ring_replay(sink);
 	list_push_back(&the_log.sinks, &sink->node);
 	log_unlock(was_locked);
+}
+
+void log_set_pace(const uint32_t *given, const uint32_t *sent)
+{
+	the_log.given = given;
+	__atomic_store_n(&the_log.sent, sent, __ATOMIC_RELEASE);
+}
+
+struct log_pace log_pace(void)
+{
+	const uint32_t *sent = __atomic_load_n(&the_log.sent, __ATOMIC_ACQUIRE);
+	struct log_pace pace = {0};
+
+	if (sent) {
+		/* In this order: what was sent was given before. */
+		pace.sent = __atomic_load_n(sent, __ATOMIC_ACQUIRE);
+		pace.given = __atomic_load_n(the_log.given, __ATOMIC_RELAXED);
+	}
+	return pace;
 }
 
 void log_set_level(enum log_level level)

@@ -49,6 +49,17 @@ bool log_limit_is_passed(struct log_limit *limit, uint32_t burst);
 	} while (0)
 
 void log_add_sink(struct log_sink *sink);
+
+/* How many bytes the slowest sink was ever given, and has got rid of; both wrap around. Equal while
+ * no sink has been registered: nobody needs to wait. Any context, no lock. */
+struct log_pace {
+	uint32_t given, sent;
+};
+struct log_pace log_pace(void);
+
+/* Where that sink counts. Once. */
+void log_set_pace(const uint32_t *given, const uint32_t *sent);
+
 void log_set_level(enum log_level level);
 enum log_level log_level(void);
 

@@ -53,6 +53,27 @@ static void test_long_output_takes_turns(void **state)
 	assert_memory_equal(rig.fake.console, rig.fake.ram + BUFFERS, 3000);
 }
 
+/* 'False when the guest is faster than the port: what a model can keep back it should.' */
+static void test_slow_console_gets_no_more(void **state)
+{
+	(void)state;
+	drv_start(0, 2);
+	memcpy(rig.fake.ram + BUFFERS, "slow", 4);
+	set_desc(TRANSMIT, 0, BUFFERS, 4, 0, 0);
+	make_available(TRANSMIT, 0);
+	rig.fake.is_console_slow = true;
+	notify(TRANSMIT);
+	assert_int_equal(rig.fake.console_len, 1);
+	a_turn();
+	assert_int_equal(rig.fake.console_len, 2);
+	assert_int_equal(take_used(TRANSMIT, 0), -1);
+	rig.fake.is_console_slow = false;
+	a_turn();
+	assert_int_equal(take_used(TRANSMIT, 0), 0);
+	assert_memory_equal(rig.fake.console, "slow", 4);
+	assert_int_equal(rig.fake.console_len, 4);
+}
+
 static void test_receives(void **state)
 {
 	(void)state;
@@ -181,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_transmits, setup),
 		cmocka_unit_test_setup(test_long_output_takes_turns, setup),
+		cmocka_unit_test_setup(test_slow_console_gets_no_more, setup),
 		cmocka_unit_test_setup(test_receives, setup),
 		cmocka_unit_test_setup(test_input_takes_turns, setup),
 		cmocka_unit_test_setup(test_both_at_once, setup),

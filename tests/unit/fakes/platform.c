@@ -92,12 +92,13 @@ static void fake_random(void *ctx, void *to, size_t len)
 		((uint8_t *)to)[i] = ++fake->random;
 }
 
-static void fake_console(void *ctx, uint8_t byte)
+static bool fake_console(void *ctx, uint8_t byte)
 {
 	struct fake_platform *fake = ctx;
 
 	if (fake->console_len < FAKE_CONSOLE_MAX)
 		fake->console[fake->console_len++] = (char)byte;
+	return !fake->is_console_slow;
 }
 
 static bool fake_console_room(void *ctx)

@@ -23,6 +23,7 @@ struct fake_platform {
 	struct platform_call *calls;
 	char console[FAKE_CONSOLE_MAX];
 	size_t console_len;
+	bool is_console_slow; /* what the console answers: it is taken, but no more shall come */
 	struct fake_signal signal[FAKE_SIGNALS_MAX];
 	uint32_t signal_count;
 	bool has_ended;
