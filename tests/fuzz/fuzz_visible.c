@@ -3,9 +3,13 @@
 #include "fuzz.h"
 #include "lib/visible.h"
 
-static uint8_t nibble(char c)
+/* Does `text` show this byte as \xHH? */
+static bool shows(const char *text, size_t len, uint8_t byte)
 {
-	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	char want[8];
+
+	snprintf(want, sizeof(want), "\\x%02x", byte);
+	return (byte >= 0x80 || byte == '\\') && len >= 4 && !memcmp(text, want, 4);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -23,10 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (colour) {
 			REQUIRE(!memcmp(shown + i, line + from, colour));
 			from += colour;
-		} else if (shown[i] == '\\' && i + 3 < made && shown[i + 1] == 'x' &&
-			   (data[from] >= 0x80 || data[from] == '\\') &&
-			   (uint8_t)(nibble(shown[i + 2]) << 4 | nibble(shown[i + 3])) ==
-				   data[from]) {
+		} else if (shows(shown + i, made - i, data[from])) {
 			i += 3;
 			from++;
 		} else if (shown[i] == '^' && (data[from] < ' ' || data[from] == 0x7f)) {
