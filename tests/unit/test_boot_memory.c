@@ -119,13 +119,16 @@ static void test_beyond_the_address_space(void **state)
 	static const struct mb2_mmap_entry far[] = {
 		{.base = MIB(1), .length = MIB(64), .type = MB2_MEMORY_AVAILABLE},
 		{.base = (1ull << 47) - MIB(2), .length = MIB(4), .type = MB2_MEMORY_AVAILABLE},
+		{.base = 1ull << 48, .length = MIB(4), .type = MB2_MEMORY_AVAILABLE},
+		{.base = 1ull << 62, .length = MIB(4), .type = MB2_MEMORY_AVAILABLE},
 	};
 
 	(void)state;
-	boot.mb2.mmap = (struct mb2_entries){(const uint8_t *)far, sizeof(far[0]), 2};
+	boot.mb2.mmap = (struct mb2_entries){(const uint8_t *)far, sizeof(far[0]), 4};
 	assert_int_equal(memory_read_map(&boot), 0);
 	assert_true(is_inside(&boot.free, (1ull << 47) - MIB(2), 1ull << 47));
-	assert_true(is_outside(&boot.ram, 1ull << 47, (1ull << 47) + MIB(2)));
+	assert_true(is_outside(&boot.ram, 1ull << 47, UINT64_MAX));
+	assert_true(is_outside(&boot.free, 1ull << 47, UINT64_MAX));
 }
 
 int main(void)

@@ -144,6 +144,35 @@ static void test_skylake_x(void **state)
 	assert_true(caps.has_invvpid_address);
 }
 
+/* A CPU that forces nothing and permits all: each word is what Carousel wants, bit by bit. */
+static void test_what_is_wanted(void **state)
+{
+	static const unsigned words[] = {TRUE_PIN, TRUE_PRIMARY, TRUE_EXIT, TRUE_ENTRY, SECONDARY};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+		msr[words[i] - BASIC] = (uint64_t)UINT32_MAX << 32;
+	assert_int_equal(read_caps(), 0);
+	assert_int_equal(caps.pin, 0x01 | 0x08 | 0x20 | 0x40);
+	assert_int_equal(caps.primary, PRIMARY_USE_TSC_OFFSETTING | PRIMARY_HLT_EXITING |
+					       PRIMARY_MWAIT_EXITING | PRIMARY_MONITOR_EXITING |
+					       PRIMARY_RDPMC_EXITING | PRIMARY_CR8_LOAD_EXITING |
+					       PRIMARY_CR8_STORE_EXITING | PRIMARY_USE_IO_BITMAPS |
+					       PRIMARY_USE_MSR_BITMAPS |
+					       PRIMARY_SECONDARY_CONTROLS);
+	assert_int_equal(caps.exit, EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_ADDRESS_SPACE_SIZE |
+					    EXIT_SAVE_IA32_PAT | EXIT_LOAD_IA32_PAT |
+					    EXIT_SAVE_IA32_EFER | EXIT_LOAD_IA32_EFER |
+					    EXIT_SAVE_PREEMPTION_TIMER);
+	assert_int_equal(caps.entry,
+			 ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_IA32_PAT | ENTRY_LOAD_IA32_EFER);
+	/* And the secondary ones are a part of what may be: each of them is one of Carousel's. */
+	assert_int_equal(caps.secondary & (SECONDARY_ENABLE_EPT | SECONDARY_UNRESTRICTED_GUEST |
+					   SECONDARY_ENABLE_RDTSCP | SECONDARY_ENABLE_VPID),
+			 SECONDARY_ENABLE_EPT | SECONDARY_UNRESTRICTED_GUEST |
+				 SECONDARY_ENABLE_RDTSCP | SECONDARY_ENABLE_VPID);
+}
+
 /* 'If bit 55 [of IA32_VMX_BASIC] is read as 0, IA32_VMX_TRUE_[...] are not supported': reading them
  * gives #GP, and the default-1 class is as the other MSRs say. */
 static void test_without_true_controls(void **state)
@@ -436,6 +465,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_fit),
 		TEST(test_skylake_x),
+		TEST(test_what_is_wanted),
 		TEST(test_without_true_controls),
 		TEST(test_true_controls_alone_count),
 		TEST(test_each_missing_control_is_named),

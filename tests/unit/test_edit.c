@@ -113,6 +113,45 @@ static void test_history(void **state)
 	assert_line("vcpus", 5); /* the old one has not changed */
 }
 
+/* Back one at a time, and forth one at a time. */
+static void test_history_by_steps(void **state)
+{
+	(void)state;
+	enter("one");
+	enter("two");
+	enter("three");
+	type("now");
+	type("\x10");
+	assert_line("three", 5);
+	type("\x10");
+	assert_line("two", 3);
+	type("\x10");
+	assert_line("one", 3);
+	type("\x0e");
+	assert_line("two", 3);
+	type("\x0e");
+	assert_line("three", 5);
+	type("\x0e");
+	assert_line("now", 3);
+}
+
+/* CSI and SS3 sequences end with a byte from @ up: with the first of those, too; what stands behind
+ * it is text again. */
+static void test_ends_of_sequences(void **state)
+{
+	(void)state;
+	type("\x1b[@a");
+	assert_line("a", 1);
+	type("\x1b[5?b");
+	assert_line("a", 1);
+	type("@c");
+	assert_line("a@c", 3);
+	type("\x1b[~d\x1b[12345678901234567890~e");
+	assert_line("a@cde", 5);
+	type("\x1b[7~0\x1b[8~9\x1b[1~-\x1b[4~+\x1bOA\x1bOB\x1bOH<\x1bOF>\x1bOD\x1bOC.");
+	assert_int_equal(strspn(edit.line, "<-0"), 3);
+}
+
 static void test_history_is_bounded(void **state)
 {
 	char line[16];
@@ -196,6 +235,8 @@ int main(void)
 		cmocka_unit_test_setup(test_delete, setup),
 		cmocka_unit_test_setup(test_history, setup),
 		cmocka_unit_test_setup(test_history_is_bounded, setup),
+		cmocka_unit_test_setup(test_history_by_steps, setup),
+		cmocka_unit_test_setup(test_ends_of_sequences, setup),
 		cmocka_unit_test_setup(test_events, setup),
 		cmocka_unit_test_setup(test_a_long_line, setup),
 		cmocka_unit_test_setup(test_render, setup),

@@ -171,6 +171,46 @@ static void test_round_trip(void **state)
 	free(bytes);
 }
 
+/* The root pointer of ACPI 1.0 has 20 bytes and a tag of its own; from revision 2 on its length
+ * says. */
+static void test_rsdp(void **state)
+{
+	static const struct {
+		uint8_t revision, length;
+		uint32_t tag, len;
+	} rows[] = {
+		{0, 36, MB2_TAG_ACPI_OLD, 20},
+		{1, 36, MB2_TAG_ACPI_OLD, 20},
+		{2, 36, MB2_TAG_ACPI_NEW, 36},
+		{3, 40, MB2_TAG_ACPI_NEW, 40},
+		{2, 19, 0, 0},
+		{2, 20, MB2_TAG_ACPI_NEW, 20},
+	};
+	uint8_t rsdp[64] = "RSD PTR ", bytes[256] __attribute__((aligned(8)));
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct mb2_tag tag;
+		struct info info;
+		uint32_t empty;
+
+		rsdp[15] = rows[i].revision;
+		rsdp[20] = rows[i].length;
+		info_begin(&info, bytes, sizeof(bytes));
+		empty = info.used;
+		info_rsdp(&info, rsdp);
+		if (!rows[i].tag) {
+			assert_int_equal(info.used, empty);
+			continue;
+		}
+		memcpy(&tag, bytes + empty, sizeof(tag));
+		assert_int_equal(tag.type, rows[i].tag);
+		assert_int_equal(tag.size, sizeof(tag) + rows[i].len);
+		assert_memory_equal(bytes + empty + sizeof(tag), rsdp, rows[i].len);
+		assert_int_equal(info.used, empty + ALIGN_UP(tag.size, 8u));
+	}
+}
+
 /* A real map, through both of its forms: the same RAM, sorted and in whole pages, and nothing of
  * the firmware's in it. */
 static void test_real_map(void **state)
@@ -375,10 +415,11 @@ static void test_exit_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),        cmocka_unit_test(test_available),
-		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_real_map),
-		cmocka_unit_test(test_framebuffers), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_exit),         cmocka_unit_test(test_exit_buffer),
+		cmocka_unit_test(test_types),       cmocka_unit_test(test_available),
+		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_rsdp),
+		cmocka_unit_test(test_real_map),    cmocka_unit_test(test_framebuffers),
+		cmocka_unit_test(test_full),        cmocka_unit_test(test_exit),
+		cmocka_unit_test(test_exit_buffer),
 	};
 
 	return cmocka_run_group_tests_name("efi_info", tests, NULL, NULL);

@@ -252,6 +252,11 @@ static void test_tags_are_left_out(void **state)
 	assert_int_equal(mb2.modules_left_out, 1);
 	left_out(MB2_TAG_MODULE, "ssss", 4, "module tag");
 	assert_int_equal(mb2.modules_left_out, 1);
+	/* The least that a tag may be: one without an end is counted once, too. */
+	left_out(MB2_TAG_MODULE, "ssssEEEEx", 8, "module tag");
+	assert_int_equal(mb2.modules_left_out, 1);
+	left_out(MB2_TAG_MODULE, "ssssEEEEx", 9, "module tag");
+	assert_int_equal(mb2.modules_left_out, 1);
 	/* Ends before it starts. */
 	left_out(MB2_TAG_MODULE, "\0\0\0\2\0\0\0\1text", 13, "module tag");
 	assert_int_equal(mb2.modules_left_out, 1);

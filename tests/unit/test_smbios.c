@@ -120,6 +120,15 @@ static void test_entry_points(void **state)
 	assert_true(smbios_find(area, sizeof(area), &place));
 	assert_int_equal(place.hpa, 0xe0000);
 	assert_int_equal(place.len, 0x1234);
+	/* Each byte of the anchor counts. */
+	for (unsigned i = 0; i < 4; i++) {
+		area[32 + i] ^= 1;
+		area[32 + 4] ^= 1; /* the sum may be right all the same */
+		put_sum(area + 32, sizeof(old), 4);
+		assert_false(smbios_find(area, sizeof(area), &place));
+		area[32 + i] ^= 1;
+	}
+	put_sum(area + 32, sizeof(old), 4);
 	/* One that reaches behind the area is none. */
 	assert_false(smbios_find(area, 32 + 16, &place));
 	memcpy(area, new, sizeof(new));
