@@ -279,7 +279,7 @@ fuzz:
 
 # --- what a person calls: packages, the demo, tests, figures ----------------------------------------
 
-.PHONY: deps deps-test demo run test test-guests nested check-layers check-format lint lint-cppcheck coverage bench debug bench-kvm bench-kvm-build help
+.PHONY: deps deps-test demo run test test-guests guest-fuzz nested check-layers check-format lint lint-cppcheck coverage bench debug bench-kvm bench-kvm-build help
 
 # Installs what is missing of Debian's packages, or prints the line that does and fails.
 deps:
@@ -318,6 +318,11 @@ test: deps-test
 # Programs that nobody here wrote, from Debian packages.
 test-guests: deps-test all
 	@tests/run.py --part guests $(if $(ONLY),--only '$(ONLY)')
+
+# Fuzzers in guests, beside a victim: eight seeds; or one, by SEED=n, with so many OPS=n.
+guest-fuzz: deps-test all
+	@$(MAKE) --no-print-directory DEBUG=1 $(BUILD)/debug/carousel.elf
+	@SEED=$(SEED) OPS=$(OPS) tests/run.py --part guest-fuzz $(if $(ONLY),--only '$(ONLY)')
 
 # `make nested ONLY=stubs-2cpu` runs some whole-system tests with what is built now.
 nested:
@@ -402,6 +407,7 @@ help:
 	@echo "make run          the demo: three stubs and Debian's Linux on two CPUs (FULL=1: its bzImage)"
 	@echo "make test         all tests (ONLY=REGEX: some of them)"
 	@echo "make test-guests  kernels and programs from Debian packages (ONLY=REGEX: some of them)"
+	@echo "make guest-fuzz   fuzzers in guests, beside a VM that must not notice (SEED=n OPS=n: one of them, longer)"
 	@echo "make unit         the unit tests (T=test_NAME: one program)"
 	@echo "make tsan         its tests with threads under ThreadSanitizer (STRESS=SECONDS)"
 	@echo "make fuzz         libFuzzer over the pure code (T=NAME: one target; S=SECONDS for each, 20)"

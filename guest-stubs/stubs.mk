@@ -37,3 +37,5 @@ $(BUILD)/stubs/kvm_conformance.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest
 $(BUILD)/stubs/bench.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/bench/*.c))
 $(BUILD)/stubs/victim.elf: $(BUILD)/guest-stubs/victim/hold.S.o $(BUILD)/guest-stubs/victim/state.o
 $(BUILD)/stubs/attacker.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/attacker/*.c))
+STUB_FUZZ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/fuzz/*.c)) $(BUILD)/guest-stubs/fuzz/entry.S.o
+$(BUILD)/stubs/fuzz_ops.elf $(BUILD)/stubs/fuzz_bytes.elf: $(STUB_FUZZ)

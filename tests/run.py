@@ -5,7 +5,7 @@
 
 Parts: build, layers, format, tools, unit, nested; in CI, or when they are named: lint, tsan (STRESS in
 the environment: seconds for each of its programs), bench; when they are named: guests (what `make test-guests`
-runs), fuzz (what `make fuzz` runs; FUZZ in the environment: seconds for each target). Leaves JUnit XML in build/junit/; the last line counts what passed, failed and was skipped."""
+runs), guest-fuzz (`make guest-fuzz`), fuzz (what `make fuzz` runs; FUZZ in the environment: seconds for each target). Leaves JUnit XML in build/junit/; the last line counts what passed, failed and was skipped."""
 
 from __future__ import annotations
 
@@ -242,6 +242,10 @@ def part_guests(only: str) -> list[Outcome]:
     return whole_systems("guests", only)
 
 
+def part_guest_fuzz(only: str) -> list[Outcome]:
+    return whole_systems("guest-fuzz", only)
+
+
 def part_fuzz(only: str) -> list[Outcome]:
     """libFuzzer's targets, two at a time: everything stored, then some seconds each."""
     sys.path.insert(0, os.path.join(HERE, "fuzz"))
@@ -276,12 +280,12 @@ def part_fuzz(only: str) -> list[Outcome]:
 
 PARTS = {"build": part_build, "layers": part_layers, "format": part_format, "lint": part_lint,
          "tools": part_tools,
-         "unit": part_unit, "tsan": part_tsan, "nested": part_nested, "bench": part_bench, "guests": part_guests,
+         "unit": part_unit, "tsan": part_tsan, "nested": part_nested, "bench": part_bench, "guests": part_guests, "guest-fuzz": part_guest_fuzz,
          "fuzz": part_fuzz}
-# These take minutes: lint, tsan and bench are for CI, or to be named; guests and fuzz only to be named.
+# These take minutes: lint, tsan and bench are for CI, or to be named; guests and fuzzers only to be named.
 FOR_CI = ("lint", "tsan", "bench")
-BY_NAME = ("guests", "fuzz")
-WRITTEN_BY_RUNNER = ("nested", "guests")
+BY_NAME = ("guests", "guest-fuzz", "fuzz")
+WRITTEN_BY_RUNNER = ("nested", "guests", "guest-fuzz")
 
 
 def main() -> int:

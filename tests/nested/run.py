@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs whole-system tests, two emulators at a time.
 
-    tests/nested/run.py [--suite nested|guests] [--list] [--only REGEX] [--jobs N]
+    tests/nested/run.py [--suite nested|guests|guest-fuzz] [--list] [--only REGEX] [--jobs N]
 
 Prints `ok`, `FAIL` or `skipped: reason` for each case as it ends, leaves the logs in
 build/logs/CASE/ and JUnit XML in build/junit/SUITE.xml. The suite `nested` is ours (cases.py), `guests`
-are programs that nobody here wrote (tests/guests)."""
+are programs that nobody here wrote (tests/guests), `guest-fuzz` are fuzzers in guests (fuzz_cases.py)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ import keyboard  # noqa: E402
 from case import Case, instructions, problems  # noqa: E402
 from cases import all_cases  # noqa: E402
 from debugging import Gdb  # noqa: E402
+from fuzz_cases import fuzz_cases  # noqa: E402
 from guest_cases import guest_cases  # noqa: E402
 from scripted import ScriptedRun  # noqa: E402
 from screen import screen_problems  # noqa: E402
 
 JOBS = 2
-SUITES = {"nested": all_cases, "guests": guest_cases}
+SUITES = {"nested": all_cases, "guests": guest_cases, "guest-fuzz": fuzz_cases}
 HEARTBEAT_SECONDS = 30
 TAIL_LINES = 30
 
