@@ -11,7 +11,8 @@ static const struct {
 } kinds[FAULT_KINDS] = {
 	[FAULT_PAGE] = {"page", true},         [FAULT_VM_PAGE] = {"vm-page", true},
 	[FAULT_IPI_LOST] = {"ipi-lost", true}, [FAULT_IPI_LATE] = {"ipi-late", true},
-	[FAULT_VMREAD] = {"vmread", true},     [FAULT_MC] = {"mc", true},
+	[FAULT_VMREAD] = {"vmread", true},     [FAULT_CONTROL] = {"control", true},
+	[FAULT_GUEST] = {"guest", true},       [FAULT_MC] = {"mc", true},
 	[FAULT_NMI] = {"nmi", true},           [FAULT_STOP] = {"stop", false},
 	[FAULT_LOG] = {"log", true},
 };

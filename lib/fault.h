@@ -14,6 +14,8 @@ enum fault_kind {
 	FAULT_IPI_LOST, /* ipi-lost:N: interrupt N from one pCPU to another is not sent */
 	FAULT_IPI_LATE, /* ipi-late:N: it is sent when the sender takes its next interrupt */
 	FAULT_VMREAD,   /* vmread:N: VMREAD N names a field that no CPU has */
+	FAULT_CONTROL,  /* control:N: VM entry N injects what no CPU delivers */
+	FAULT_GUEST,    /* guest:N: VM entry N has a guest state that the CPU refuses */
 	FAULT_MC,       /* mc:N: a machine check before VM entry N */
 	FAULT_NMI,      /* nmi:N: so many NMIs hit the boot pCPU, at odd intervals */
 	FAULT_STOP,     /* stop:N: pCPU N stops for good, and takes no NMI */
@@ -23,7 +25,8 @@ enum fault_kind {
 
 /* The names of the kinds, for messages. */
 #define FAULT_TAKES                                                                                \
-	"page, vm-page, ipi-lost, ipi-late, vmread, mc, nmi, stop or log, a colon and a number"
+	"page, vm-page, ipi-lost, ipi-late, vmread, control, guest, mc, nmi, stop or log, a "      \
+	"colon and a number"
 
 #ifdef CONFIG_DEBUG
 

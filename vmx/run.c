@@ -217,14 +217,23 @@ static __cold bool prepare_entry(struct vmx_vcpu *v, bool is_plain, enum sched_v
  * vCPU's MSRs and registers in the CPU, TLB entries of an older life of this EPT or VPID. */
 static inline void audit_entry(const struct vmx_vcpu *v)
 {
-	if (fault_is_due(FAULT_MC))
-		trap_reflect_machine_check();
 	DEBUG_ASSERT(this_vmx()->current == v && this_vmx()->loaded == v);
 	DEBUG_ASSERT(v->loaded.pcpu == this_cpu_id());
 	DEBUG_ASSERT(v->vcpu.se.state == SCHED_RUNNING && v->vcpu.se.pcpu == this_cpu_id());
 	DEBUG_ASSERT(bitmap_is_set(((struct vmx_vm *)v->vcpu.vm->arch)->flushed, this_cpu_id()));
 	DEBUG_ASSERT(!(vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID) ||
 		     v->vpid_flushed_on == this_cpu_id());
+}
+
+/* fault=: what the audit has not seen. */
+static inline void fail_on_purpose(void)
+{
+	if (fault_is_due(FAULT_MC))
+		trap_reflect_machine_check();
+	if (fault_is_due(FAULT_CONTROL)) /* type 1 is reserved */
+		vmwrite(ENTRY_INTERRUPTION_INFORMATION, INTR_INFO_VALID | 1u << 8);
+	if (fault_is_due(FAULT_GUEST)) /* bit 1 must be 1 */
+		vmwrite(GUEST_RFLAGS, 0);
 }
 
 /* The exit, or the turn's beginning, that began at `since` is over. */
@@ -265,6 +274,7 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_pl
 		if (!is_plain)
 			before_entry(v);
 		audit_entry(v);
+		fail_on_purpose();
 		if (!vmx_enter(v))
 			return end_failed_entry(v, "VM-entry failure: invalid control fields",
 						"VM-instruction error",

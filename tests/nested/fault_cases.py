@@ -24,6 +24,12 @@ def _raw(guest: Guest) -> list[tuple[str, str]]:
     return [(guest.kernel_path(), f"vm={guest.name} kernel mem=16M " + " ".join(guest.words))]
 
 
+def _one_fails(reason: str) -> list[Guest]:
+    """On the pCPU of its own whose entries come that far; the other has gone to its end, or goes there."""
+    return [Guest("ticker", is_tap=False, verdict="failed", reason=reason, words=["pin=0"], append="ticks=1000"),
+            hello(words=["pin=1"])]
+
+
 def cases() -> list[Case]:
     return [
         # The hypervisor's own, early: a message; a VM's: that VM, by name.
@@ -37,6 +43,9 @@ def cases() -> list[Case]:
         *[_fault(f"ipi-lost:{n}") for n in (1, 2, 5)],
         *[_fault(f"ipi-late:{n}") for n in (1, 3)],
         _panic("vmread:1000", r"^PANIC on pCPU [01]: VMREAD 0x1000 failed: VM-instruction error 12$"),
+        # VMfail, and an exit with bit 31 set: that VM, and no other.
+        _fault("control:300", guests=_one_fails(r"invalid control fields \(VM-instruction error 7"), status=(1,)),
+        _fault("guest:300", guests=_one_fails(r"invalid guest state \(exit reason 33"), status=(1,)),
         _panic("mc:500", r"^PANIC on pCPU [01]: #MC machine check"),
         _panic("stop:1", r"^PANIC on pCPU 0: pCPU 1 has been stuck for \d+ ms and takes no NMI \(watchdog\)", timeout=60),
         _fault("nmi:500", must=[r"fault=nmi: 500 NMIs sent", r"^ *pCPU 0: [45]\d\d NMIs that nobody asked for"]),
