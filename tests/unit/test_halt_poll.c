@@ -54,6 +54,25 @@ static void test_success_leaves_the_limit(void **state)
 	assert_int_equal(hp.halt_wait_ns, 0);
 }
 
+/* Shrinking by no divisor is to zero at once, whatever growing starts with. */
+static void test_shrinks_to_zero(void **state)
+{
+	static const struct halt_poll_params p = {.halt_poll_ns = 200 * US, .halt_poll_ns_grow = 2};
+	struct halt_poll hp = {.limit_ns = 40 * US};
+
+	(void)state;
+	halt(&hp, &p, 900 * US);
+	assert_int_equal(hp.limit_ns, 0);
+	/* By one: it stays; and what has become less than the start is zero. */
+	hp.limit_ns = 40 * US;
+	halt(&hp, &(struct halt_poll_params){200 * US, 2, 10 * US, 1}, 900 * US);
+	assert_int_equal(hp.limit_ns, 40 * US);
+	halt(&hp, &(struct halt_poll_params){200 * US, 2, 10 * US, 4}, 900 * US);
+	assert_int_equal(hp.limit_ns, 10 * US);
+	halt(&hp, &(struct halt_poll_params){200 * US, 2, 10 * US, 2}, 900 * US);
+	assert_int_equal(hp.limit_ns, 0);
+}
+
 /* 'In the event that the total block time was greater than the polling interval but less than the
  * global max polling interval, then the polling interval is increased': 10, 20, 40, 80, 160,
  * clamped 200. */
@@ -213,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_a_new_vcpu_does_not_poll),
 		cmocka_unit_test(test_success_leaves_the_limit),
 		cmocka_unit_test(test_short_blocks_grow),
+		cmocka_unit_test(test_shrinks_to_zero),
 		cmocka_unit_test(test_the_ceiling_itself),
 		cmocka_unit_test(test_long_blocks_shrink),
 		cmocka_unit_test(test_invalid_wakeup_shrinks),
