@@ -11,6 +11,8 @@
 #include "fakes/panic.h"
 #include "fakes/percpu.h"
 #include "lib/spinlock.h"
+#include "mm/hostmap.h"
+#include "mm/page.h"
 
 static const char *const names[LOCK_RANKS] = {
 	[LOCK_MONITOR] = "MONITOR", [LOCK_VM] = "VM",     [LOCK_SWITCH] = "SWITCH",
@@ -87,6 +89,43 @@ static void test_release_of_what_is_not_held(void **state)
 	spin_unlock(&other);
 }
 
+/* During a panic locks are taken as they come, and nobody keeps book. */
+static void test_not_in_a_panic(void **state)
+{
+	struct spinlock high = SPINLOCK_INIT(LOCK_CONSOLE), low = SPINLOCK_INIT(LOCK_VM);
+
+	(void)state;
+	irq_enable();
+	fake_panic_set_active(true);
+	spin_lock(&high);
+	spin_lock(&low);
+	assert_int_equal(this_cpu()->lock_ranks_held, 0);
+	spin_unlock(&low);
+	this_cpu()->lock_ranks_held = BIT(LOCK_CONSOLE);
+	spin_unlock(&high);
+	assert_int_equal(this_cpu()->lock_ranks_held, BIT(LOCK_CONSOLE));
+	fake_panic_set_active(false);
+}
+
+/* The page allocator's lock may be taken under all but the log's. */
+static void test_rank_of_the_page_allocator(void **state)
+{
+	static uint8_t ram[4 * PAGE_SIZE] __aligned(PAGE_SIZE), state_bytes[4];
+	struct spinlock below = SPINLOCK_INIT(LOCK_PAGES - 1),
+			above = SPINLOCK_INIT(LOCK_PAGES + 1);
+	hpa_t start = ptr_to_hpa(ram), page;
+
+	(void)state;
+	irq_disable();
+	page_init(start, HPA(start.v + sizeof(ram)), state_bytes);
+	page_add_range(start, HPA(start.v + sizeof(ram)));
+	spin_lock(&below);
+	assert_true(page_alloc(0, &page));
+	spin_unlock(&below);
+	spin_lock(&above);
+	expect_assert_failure(page_free(page, 0));
+}
+
 /* The console's lock is interrupt handlers', too. */
 static void test_console_with_interrupts_on(void **state)
 {
@@ -105,6 +144,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_order),
 		TEST(test_release_of_what_is_not_held),
+		TEST(test_rank_of_the_page_allocator),
+		TEST(test_not_in_a_panic),
 		TEST(test_console_with_interrupts_on),
 	};
 

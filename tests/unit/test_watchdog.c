@@ -123,6 +123,36 @@ static void pass_half(uint32_t self)
 	assert_true(fake_apic_timer(self) == rdtsc() + LIMIT / 2);
 }
 
+static unsigned hooks;
+
+static void count_hook(void)
+{
+	hooks++;
+}
+
+/* 'Whoever had armed the timer for more than this must do so again': after each look, on any pCPU.
+ */
+static void test_a_look_is_told(void **state)
+{
+	(void)state;
+	start_pcpus(3);
+	watchdog_init(LIMIT, HZ);
+	sched_set_kick_hook(count_hook);
+	for (uint32_t i = 3; i--;) {
+		fake_percpu_attach(i);
+		watchdog_start_cpu();
+	}
+	fake_tsc_advance(LIMIT / 2);
+	for (uint32_t i = 0; i < 3; i++) {
+		hooks = 0;
+		take_timer_irq(i);
+		assert_int_equal(hooks, 1);
+		take_timer_irq(i); /* too early for another */
+		assert_int_equal(hooks, 1);
+	}
+	sched_set_kick_hook(NULL);
+}
+
 static void test_off_and_alone(void **state)
 {
 	(void)state;
@@ -206,6 +236,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_watcher_that_is_late, reset_watch),
 		cmocka_unit_test_setup(test_one_that_is_not_run, reset_watch),
 		cmocka_unit_test(test_off_and_alone),
+		cmocka_unit_test(test_a_look_is_told),
 		cmocka_unit_test(test_pcpus_watch_each_other),
 	};
 

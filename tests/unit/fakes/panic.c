@@ -33,7 +33,14 @@ void panic(const char *fmt, ...)
 	abort();
 }
 
+static bool is_active;
+
+void fake_panic_set_active(bool active)
+{
+	is_active = active;
+}
+
 bool panic_is_active(void)
 {
-	return false;
+	return is_active;
 }

@@ -9,4 +9,7 @@
 /* The message of the last panic, or "". */
 const char *fake_panic_message(void);
 
+/* What panic_is_active() says from now on; at first it is false. */
+void fake_panic_set_active(bool active);
+
 #endif
