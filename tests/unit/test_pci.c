@@ -375,6 +375,22 @@ static void test_msix_masks(void **state)
 	assert_int_equal(who_got(0x52), BIT(2));
 }
 
+/* What is pending stays so while MSI-X is off, whatever is unmasked then. */
+static void test_msix_pending_while_off(void **state)
+{
+	(void)state;
+	set_entry(1, 0xfee02000, 0x52, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	set_control(PCI_MSIX_FLAGS_ENABLE);
+	pci_msix_raise(&f, 1);
+	set_control(0);
+	mem_out(entry_at(1) + 12, 4, 0);
+	assert_int_equal(who_got(0x52), 0);
+	assert_int_equal(pending(), BIT(1));
+	set_control(PCI_MSIX_FLAGS_ENABLE);
+	assert_int_equal(who_got(0x52), BIT(2));
+	assert_int_equal(pending(), 0);
+}
+
 /* 'While enabled for MSI-X, a function is prohibited from using its INTx# pin'. */
 static void test_msix_silences_intx(void **state)
 {
@@ -449,6 +465,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_line_is_shared, setup),
 		cmocka_unit_test_setup(test_msix_messages, setup),
 		cmocka_unit_test_setup(test_msix_masks, setup),
+		cmocka_unit_test_setup(test_msix_pending_while_off, setup),
 		cmocka_unit_test_setup(test_msix_silences_intx, setup),
 		cmocka_unit_test_setup(test_msix_extended_destination, setup),
 		cmocka_unit_test_setup(test_msix_hostile_table, setup),
