@@ -44,7 +44,7 @@ static uint64_t take(struct decoder *d, unsigned n)
 		return 0;
 	if (n > d->len - d->at) {
 		/* SDM, 'Instruction Format': 'maximum instruction length of 15 bytes'. */
-		d->err = d->len < INSN_MAX_LEN ? -EAGAIN : -EINVAL;
+		d->err = d->len < INSN_MAX_LEN ? -EAGAIN : -EILSEQ;
 		return 0;
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -411,8 +411,8 @@ int insn_decode(const uint8_t *bytes, unsigned len, enum insn_mode mode, bool de
 		take_operands(&d, (enum opcode_form)entry.form);
 	/* SDM, 'LOCK': #UD with any instruction that is not in its list, and without a memory
 	 * destination. */
-	if (out->has_lock && (!(d.flags & OP_LOCK) || out->dst.kind != OPERAND_MEM))
-		fail(&d);
+	if (!d.err && out->has_lock && (!(d.flags & OP_LOCK) || out->dst.kind != OPERAND_MEM))
+		d.err = -EILSEQ;
 	if ((d.flags & OP_STORE) &&
 	    (out->dst.kind != OPERAND_MEM || d.has_66 || out->has_rep || out->has_repne))
 		fail(&d);

@@ -83,9 +83,10 @@ struct insn {
  * log2(size * 8) are part of the address.
  *
  * Decodes the instruction at `bytes` (`len` available, up to 15). 0; -EAGAIN when the instruction
- * is longer than `len` bytes; -EINVAL when it is not one that the decoder knows or is not legal
- * (LOCK where it gives #UD, more than 15 bytes). `mode` gives the default address size,
- * `default_operand_32` (CS.D; of no effect in 64-bit mode) the operand size. */
+ * is longer than `len` bytes; -EINVAL when it is not one that the decoder knows; -EILSEQ when it is
+ * one that the CPU refuses, whatever its operands are (LOCK where it gives #UD, more than 15
+ * bytes). `mode` gives the default address size, `default_operand_32` (CS.D; of no effect in 64-bit
+ * mode) the operand size. */
 int __must_check insn_decode(const uint8_t *bytes, unsigned len, enum insn_mode mode,
 			     bool default_operand_32, struct insn *out);
 

@@ -10,10 +10,15 @@
 #include "guest/vcpu_arch.h"
 #include "guest/vm.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 
 #define EFER_LMA BIT_ULL(10)
 
-static void load_context(struct emulate_context *c, struct vcpu *vcpu)
+enum { VECTOR_UD = 6 };
+
+static const char not_executed[] = "not an instruction that Carousel executes on device memory";
+
+void emulate_load_context(struct emulate_context *c, struct vcpu *vcpu)
 {
 	struct vcpu_segment cs;
 
@@ -32,41 +37,21 @@ static void load_context(struct emulate_context *c, struct vcpu *vcpu)
 		c->paging.pkru = vcpu_arch_pkru(vcpu);
 	if (!(c->paging.efer & EFER_LMA))
 		vcpu_arch_get_pdptes(vcpu, c->paging.pdpte);
-	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
-	if ((c->paging.efer & EFER_LMA) && (cs.access & RIGHTS_L))
+	if (vcpu_arch_is_64bit(vcpu)) {
 		c->mode = INSN_MODE_64;
-	else if (!(c->paging.cr0 & X86_CR0_PE) || (c->rflags & X86_EFLAGS_VM))
-		c->mode = INSN_MODE_16;
-	else
-		c->mode = cs.access & RIGHTS_DB ? INSN_MODE_32 : INSN_MODE_16;
+		return;
+	}
+	/* In real mode, too, where it is what protected mode has left. */
+	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
 	c->is_default_32 = cs.access & RIGHTS_DB;
+	c->mode = c->is_default_32 ? INSN_MODE_32 : INSN_MODE_16;
 }
 
-/* --- registers --- */
-
-static uint64_t read_gpr(struct emulate_context *c, unsigned reg)
-{
-	return reg == GPR_RSP ? vcpu_arch_get(c->vcpu, VCPU_RSP) : c->vcpu->regs.gpr[reg];
-}
-
-static void write_gpr(struct emulate_context *c, unsigned reg, unsigned size, uint64_t value)
-{
-	uint64_t old = read_gpr(c, reg);
-
-	/* 32-bit results clear the upper half; narrower ones leave the rest. */
-	if (size == 4)
-		value = (uint32_t)value;
-	else
-		value = (old & ~alu_cut(UINT64_MAX, size)) | alu_cut(value, size);
-	if (reg == GPR_RSP)
-		vcpu_arch_set(c->vcpu, VCPU_RSP, value);
-	else
-		c->vcpu->regs.gpr[reg] = value;
-}
+/* --- operands --- */
 
 static uint64_t read_reg_operand(struct emulate_context *c, const struct operand *op)
 {
-	uint64_t value = read_gpr(c, op->reg);
+	uint64_t value = emulate_read_gpr(c, op->reg);
 
 	return alu_cut(op->is_high_byte ? value >> 8 : value, op->size);
 }
@@ -74,50 +59,12 @@ static uint64_t read_reg_operand(struct emulate_context *c, const struct operand
 static void write_reg_operand(struct emulate_context *c, const struct operand *op, uint64_t value)
 {
 	if (op->is_high_byte) {
-		uint64_t old = read_gpr(c, op->reg);
+		uint64_t old = emulate_read_gpr(c, op->reg);
 
-		write_gpr(c, op->reg, 8, (old & ~0xff00ull) | (value & 0xff) << 8);
+		emulate_write_gpr(c, op->reg, 8, (old & ~0xff00ull) | (value & 0xff) << 8);
 	} else {
-		write_gpr(c, op->reg, op->size, value);
+		emulate_write_gpr(c, op->reg, op->size, value);
 	}
-}
-
-/* --- operands --- */
-
-static uint64_t memory_offset(struct emulate_context *c)
-{
-	const struct insn *insn = &c->insn;
-	uint64_t offset = (uint64_t)insn->disp;
-
-	if (insn->base != INSN_NO_REG)
-		offset += read_gpr(c, insn->base);
-	if (insn->index != INSN_NO_REG)
-		offset += read_gpr(c, insn->index) * insn->scale;
-	if (insn->is_rip_relative)
-		offset += c->rip + insn->len;
-	return alu_cut(offset, insn->address_size);
-}
-
-/* BT and its kin with a register bit number reach beyond the operand. */
-static uint64_t bit_string_offset(struct emulate_context *c, uint64_t offset)
-{
-	const struct insn *insn = &c->insn;
-
-	if (insn->op >= INSN_BT && insn->op <= INSN_BTC && insn->src.kind == OPERAND_REG) {
-		unsigned bits = insn->dst.size * 8;
-		int64_t bit = (int64_t)read_gpr(c, insn->src.reg);
-
-		if (insn->dst.size == 4)
-			bit = (int32_t)bit;
-		else if (insn->dst.size == 2)
-			bit = (int16_t)bit;
-		/* Floor division by a power of two. */
-		offset += (uint64_t)((bit >> (bits == 64   ? 6
-					      : bits == 32 ? 5
-							   : 4)) *
-				     (int64_t)insn->dst.size);
-	}
-	return alu_cut(offset, insn->address_size);
 }
 
 static bool read_operand(struct emulate_context *c, const struct operand *op,
@@ -128,9 +75,8 @@ static bool read_operand(struct emulate_context *c, const struct operand *op,
 		*value = read_reg_operand(c, op);
 		return true;
 	case OPERAND_MEM:
-		return emulate_access_memory(c, c->insn.segment,
-					     bit_string_offset(c, memory_offset(c)), op->size,
-					     access, value);
+		return emulate_access_memory(c, c->insn.segment, c->offset, op->size, access,
+					     value);
 	case OPERAND_IMM:
 		*value = op->imm;
 		return true;
@@ -143,9 +89,8 @@ static bool read_operand(struct emulate_context *c, const struct operand *op,
 static bool write_operand(struct emulate_context *c, const struct operand *op, uint64_t value)
 {
 	if (op->kind == OPERAND_MEM)
-		return emulate_access_memory(c, c->insn.segment,
-					     bit_string_offset(c, memory_offset(c)), op->size,
-					     MEMORY_WRITE, &value);
+		return emulate_access_memory(c, c->insn.segment, c->offset, op->size, MEMORY_WRITE,
+					     &value);
 	write_reg_operand(c, op, value);
 	return true;
 }
@@ -193,14 +138,14 @@ static bool compare_exchange(struct emulate_context *c)
 	/* The CPU writes the destination in any case. */
 	if (!write_operand(c, &insn->dst, dst))
 		return false;
-	write_gpr(c, GPR_RAX, size, dst);
+	emulate_write_gpr(c, GPR_RAX, size, dst);
 	return true;
 }
 
 static bool execute(struct emulate_context *c)
 {
 	const struct insn *insn = &c->insn;
-	bool is_test = insn->op == INSN_CMP || insn->op == INSN_TEST || insn->op == INSN_BT;
+	bool is_test = emulate_is_test(insn);
 	uint64_t dst = 0, src = 0, result;
 
 	switch (insn->op) {
@@ -229,15 +174,15 @@ static void advance(struct emulate_context *c, unsigned reg, unsigned size)
 {
 	uint64_t step = c->rflags & RFLAGS_DF ? -(uint64_t)size : size;
 
-	write_gpr(c, reg, c->insn.address_size, read_gpr(c, reg) + step);
+	emulate_write_gpr(c, reg, c->insn.address_size, emulate_read_gpr(c, reg) + step);
 }
 
 /* One iteration of a string instruction; false after a fault. */
 static bool string_step(struct emulate_context *c, unsigned size)
 {
 	const struct insn *insn = &c->insn;
-	uint64_t rsi = alu_cut(read_gpr(c, GPR_RSI), insn->address_size);
-	uint64_t rdi = alu_cut(read_gpr(c, GPR_RDI), insn->address_size);
+	uint64_t rsi = alu_cut(emulate_read_gpr(c, GPR_RSI), insn->address_size);
+	uint64_t rdi = alu_cut(emulate_read_gpr(c, GPR_RDI), insn->address_size);
 	uint16_t port = (uint16_t)c->vcpu->regs.gpr[GPR_RDX];
 	uint64_t value = alu_cut(c->vcpu->regs.gpr[GPR_RAX], size), other;
 	struct emulate_place place;
@@ -255,7 +200,7 @@ static bool string_step(struct emulate_context *c, unsigned size)
 	case INSN_LODS:
 		if (!emulate_access_memory(c, insn->segment, rsi, size, MEMORY_READ, &value))
 			return false;
-		write_gpr(c, GPR_RAX, size, value);
+		emulate_write_gpr(c, GPR_RAX, size, value);
 		break;
 	case INSN_CMPS:
 		if (!emulate_access_memory(c, insn->segment, rsi, size, MEMORY_READ, &value) ||
@@ -300,23 +245,24 @@ static enum emulate_result execute_string(struct emulate_context *c)
 	/* An iteration may be a device's whole piece of work. */
 	end = rdtsc() + ns_to_tsc(&vm_machine.tsc, WORK_NS);
 	do {
-		uint64_t count = alu_cut(read_gpr(c, GPR_RCX), insn->address_size);
+		uint64_t count = alu_cut(emulate_read_gpr(c, GPR_RCX), insn->address_size);
 
 		if (!count)
 			return EMULATE_DONE;
 		if (!string_step(c, size))
 			return EMULATE_FAULT;
-		write_gpr(c, GPR_RCX, insn->address_size, count - 1);
+		emulate_write_gpr(c, GPR_RCX, insn->address_size, count - 1);
 		if (is_comparing && !(c->rflags & RFLAGS_ZF) != insn->has_repne)
 			return EMULATE_DONE;
 		/* The VM may have ended by what was written. */
 	} while (!__atomic_load_n(&c->vcpu->requests, __ATOMIC_RELAXED) && rdtsc() < end);
-	return alu_cut(read_gpr(c, GPR_RCX), insn->address_size) ? EMULATE_AGAIN : EMULATE_DONE;
+	return alu_cut(emulate_read_gpr(c, GPR_RCX), insn->address_size) ? EMULATE_AGAIN
+									 : EMULATE_DONE;
 }
 
 /* --- fetch --- */
 
-static enum emulate_result fetch(struct emulate_context *c, struct emulation *e)
+enum emulate_result emulate_fetch(struct emulate_context *c, struct emulation *e)
 {
 	int ret = -EAGAIN;
 
@@ -334,53 +280,47 @@ static enum emulate_result fetch(struct emulate_context *c, struct emulation *e)
 		e->byte_count += n;
 		ret = insn_decode(e->bytes, e->byte_count, c->mode, c->is_default_32, &c->insn);
 	}
+	if (ret == -EILSEQ) /* the CPU would not have come this far */
+		return EMULATE_AGAIN;
 	if (ret) {
-		e->why = "not an instruction that Carousel executes on device memory";
+		e->why = not_executed;
 		return EMULATE_FAILED;
 	}
 	e->len = c->insn.len;
+	c->offset = emulate_offset(c);
 	return EMULATE_DONE;
 }
 
 bool emulate_is_at(struct vcpu *vcpu, const uint8_t *bytes, unsigned count)
 {
-	struct vcpu_segment cs;
+	uint8_t found[INSN_MAX_LEN];
 	struct emulate_context c;
 
-	load_context(&c, vcpu);
-	vcpu_arch_get_segment(vcpu, SEG_CS, &cs);
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t la = c.mode == INSN_MODE_64 ? c.rip + i : (uint32_t)(c.rip + i + cs.base);
-		uint32_t error;
-		uint8_t byte;
+	emulate_load_context(&c, vcpu);
+	for (unsigned i = 0, n; i < count; i += n) {
 		gpa_t gpa;
 
-		if (pgwalk(&vcpu->vm->gmem, &c.paging, la, PGWALK_FETCH, &gpa, &error) ||
-		    gmem_read(&vcpu->vm->gmem, gpa, &byte, 1) || byte != bytes[i])
+		n = count - i;
+		if (!emulate_look_for_code(&c, i, &n, &gpa) ||
+		    gmem_read(&vcpu->vm->gmem, gpa, found, n) || memcmp(found, bytes + i, n) != 0)
 			return false;
 	}
 	return true;
 }
 
-enum emulate_result emulate_instruction(struct vcpu *vcpu, const struct emulate_known *known,
-					struct emulation *e)
-{
-	enum emulate_result result;
-	struct emulate_context c;
-	uint64_t rflags;
+/* --- the whole --- */
 
-	load_context(&c, vcpu);
-	c.known = known;
-	result = fetch(&c, e);
-	if (result != EMULATE_DONE)
-		return result;
-	rflags = c.rflags;
-	switch (c.insn.op) {
+enum emulate_result emulate_execute(struct emulate_context *c, struct emulation *e)
+{
+	uint64_t rflags = c->rflags;
+	enum emulate_result result;
+
+	switch (c->insn.op) {
 	case INSN_VMCALL:
 	case INSN_VMMCALL:
 	case INSN_PUSH:
 	case INSN_POP:
-		e->why = "not an instruction that Carousel executes on device memory";
+		e->why = not_executed;
 		return EMULATE_FAILED;
 	case INSN_MOVS:
 	case INSN_STOS:
@@ -389,13 +329,41 @@ enum emulate_result emulate_instruction(struct vcpu *vcpu, const struct emulate_
 	case INSN_SCAS:
 	case INSN_INS:
 	case INSN_OUTS:
-		result = execute_string(&c);
+		result = execute_string(c);
 		break;
 	default:
-		result = execute(&c) ? EMULATE_DONE : EMULATE_FAULT;
+		result = execute(c) ? EMULATE_DONE : EMULATE_FAULT;
 		break;
 	}
-	if (c.rflags != rflags && result != EMULATE_FAULT)
-		vcpu_arch_set(vcpu, VCPU_RFLAGS, c.rflags);
+	if (c->rflags != rflags && result != EMULATE_FAULT)
+		vcpu_arch_set(c->vcpu, VCPU_RFLAGS, c->rflags);
 	return result;
+}
+
+/* PUSH and POP reach memory that their operands do not show: those are refused before. */
+static bool may_execute(const struct emulate_context *c)
+{
+	return c->insn.op == INSN_PUSH || c->insn.op == INSN_POP || emulate_agrees(c);
+}
+
+enum emulate_result emulate_instruction(struct vcpu *vcpu, const struct emulate_cause *cause,
+					struct emulation *e)
+{
+	enum emulate_result result;
+	struct emulate_context c;
+
+	emulate_load_context(&c, vcpu);
+	c.cause = cause;
+	result = emulate_fetch(&c, e);
+	if (result == EMULATE_DONE)
+		result = may_execute(&c) ? emulate_execute(&c, e) : EMULATE_AGAIN;
+	if (result != EMULATE_FAILED)
+		return result;
+	/* Every INS and OUTS is known: these are other bytes now. */
+	if (cause->kind == EMULATE_PORT)
+		return EMULATE_AGAIN;
+	if (c.paging.cpl == 0)
+		return EMULATE_FAILED;
+	vcpu_arch_inject_exception(vcpu, VECTOR_UD, false, 0);
+	return EMULATE_FAULT;
 }

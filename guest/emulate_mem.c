@@ -47,33 +47,43 @@ static bool is_segment_open(const struct emulate_context *c, const struct vcpu_s
 	return last <= seg->limit;
 }
 
+uint64_t emulate_linear(const struct emulate_context *c, unsigned segment, uint64_t offset)
+{
+	struct vcpu_segment seg;
+
+	if (!emulate_has_segment(c, segment))
+		return offset;
+	vcpu_arch_get_segment(c->vcpu, (enum insn_segment)segment, &seg);
+	return cut_linear(c, seg.base + offset);
+}
+
 /* Segment and offset to a linear address; false after the guest has been given #GP or #SS. */
 static bool linearize(struct emulate_context *c, unsigned segment, uint64_t offset, unsigned size,
 		      bool is_write, uint64_t *la)
 {
 	struct vcpu_segment seg;
 
-	vcpu_arch_get_segment(c->vcpu, (enum insn_segment)segment, &seg);
-	if (c->mode == INSN_MODE_64) {
-		*la = offset + (segment == SEG_FS || segment == SEG_GS ? seg.base : 0);
-		if (is_canonical(*la) && is_canonical(*la + size - 1))
-			return true;
-	} else {
+	*la = offset;
+	if (emulate_has_segment(c, segment)) {
+		vcpu_arch_get_segment(c->vcpu, (enum insn_segment)segment, &seg);
 		*la = cut_linear(c, seg.base + offset);
-		if (is_segment_open(c, &seg, offset, size, is_write))
-			return true;
 	}
+	if (c->mode == INSN_MODE_64 ? is_canonical(*la) && is_canonical(*la + size - 1)
+				    : is_segment_open(c, &seg, offset, size, is_write))
+		return true;
 	vcpu_arch_inject_exception(c->vcpu, segment == SEG_SS ? VECTOR_SS : VECTOR_GP, true, 0);
 	return false;
 }
 
-/* What can be written can be read, too. */
+/* Has the CPU translated this for the exit, with the rights that it needs now? What can be written
+ * can be read, too. */
 static bool is_known(const struct emulate_context *c, uint64_t la, enum pgwalk_access access)
 {
-	const struct emulate_known *known = c->known;
+	const struct emulate_cause *cause = c->cause;
 
-	return known && (known->la ^ la) < PAGE_SIZE &&
-	       (access == PGWALK_READ || (access == PGWALK_WRITE && known->is_write));
+	return cause && cause->kind == EMULATE_MEMORY && cause->has_la && c->paging.cpl != 3 &&
+	       (cause->la ^ la) < PAGE_SIZE &&
+	       (access == PGWALK_READ || (access == PGWALK_WRITE && cause->is_write));
 }
 
 bool emulate_translate(struct emulate_context *c, uint64_t la, enum pgwalk_access access,
@@ -83,7 +93,7 @@ bool emulate_translate(struct emulate_context *c, uint64_t la, enum pgwalk_acces
 	int ret;
 
 	if (is_known(c, la, access)) {
-		*gpa = GPA((c->known->gpa.v & ~(uint64_t)(PAGE_SIZE - 1)) | (la & (PAGE_SIZE - 1)));
+		*gpa = GPA((c->cause->gpa.v & ~(uint64_t)(PAGE_SIZE - 1)) | (la & (PAGE_SIZE - 1)));
 		return true;
 	}
 	ret = pgwalk(&c->vcpu->vm->gmem, &c->paging, la, access, gpa, &error);
@@ -98,24 +108,42 @@ bool emulate_translate(struct emulate_context *c, uint64_t la, enum pgwalk_acces
 	return false;
 }
 
-bool emulate_find_code(struct emulate_context *c, unsigned skip, unsigned *n, gpa_t *gpa)
+/* The linear address of the instruction's bytes from its `skip`th on; `*n` is cut to those that lie
+ * in the same page, and in the segment. False: #GP. */
+static bool is_code_open(const struct emulate_context *c, unsigned skip, unsigned *n, uint64_t *la)
 {
-	uint64_t offset = c->rip + skip, la = offset;
-	bool is_open = is_canonical(la);
+	uint64_t offset = c->rip + skip;
+	bool is_open = is_canonical(offset);
 	struct vcpu_segment cs;
 
+	*la = offset;
 	if (c->mode != INSN_MODE_64) {
 		vcpu_arch_get_segment(c->vcpu, SEG_CS, &cs);
-		la = (uint32_t)(offset + cs.base);
+		*la = (uint32_t)(offset + cs.base);
 		is_open = offset <= cs.limit;
 		*n = (unsigned)MIN((uint64_t)*n, cs.limit - offset + 1);
 	}
-	if (!is_open) {
-		vcpu_arch_inject_exception(c->vcpu, VECTOR_GP, true, 0);
-		return false;
-	}
-	*n = MIN(*n, (unsigned)(PAGE_SIZE - (la & (PAGE_SIZE - 1))));
-	return emulate_translate(c, la, PGWALK_FETCH, gpa);
+	*n = MIN(*n, (unsigned)(PAGE_SIZE - (*la & (PAGE_SIZE - 1))));
+	return is_open;
+}
+
+bool emulate_find_code(struct emulate_context *c, unsigned skip, unsigned *n, gpa_t *gpa)
+{
+	uint64_t la;
+
+	if (is_code_open(c, skip, n, &la))
+		return emulate_translate(c, la, PGWALK_FETCH, gpa);
+	vcpu_arch_inject_exception(c->vcpu, VECTOR_GP, true, 0);
+	return false;
+}
+
+bool emulate_look_for_code(struct emulate_context *c, unsigned skip, unsigned *n, gpa_t *gpa)
+{
+	uint32_t error;
+	uint64_t la;
+
+	return is_code_open(c, skip, n, &la) &&
+	       !pgwalk(&c->vcpu->vm->gmem, &c->paging, la, PGWALK_FETCH, gpa, &error);
 }
 
 bool emulate_find_place(struct emulate_context *c, unsigned segment, uint64_t offset, unsigned size,

@@ -66,29 +66,40 @@ static bool gmem_is_ram(const struct gmem *gmem, gpa_t gpa, size_t len)
 
 enum gmem_op { GMEM_READ, GMEM_WRITE, GMEM_ZERO };
 
+static inline void access_piece(enum gmem_op op, uint8_t *p, void *to, const void *from, size_t len)
+{
+	switch (op) {
+	case GMEM_READ:
+		memcpy(to, p, len);
+		break;
+	case GMEM_WRITE:
+		memcpy(p, from, len);
+		break;
+	case GMEM_ZERO:
+		memset(p, 0, len);
+		break;
+	}
+}
+
 static int gmem_access(const struct gmem *gmem, gpa_t gpa, enum gmem_op op, void *to,
 		       const void *from, size_t len)
 {
+	uint64_t avail;
+	uint8_t *p = gmem_piece(gmem, gpa, &avail);
 	size_t done = 0;
 
+	if (likely(p && len && len <= avail)) {
+		access_piece(op, p, to, from, len);
+		return 0;
+	}
 	if (!gmem_is_ram(gmem, gpa, len))
 		return -EFAULT;
 	while (done < len) {
-		uint64_t avail;
-		uint8_t *p = gmem_piece(gmem, GPA(gpa.v + done), &avail);
-		size_t n = MIN((uint64_t)(len - done), avail);
+		size_t n;
 
-		switch (op) {
-		case GMEM_READ:
-			memcpy((uint8_t *)to + done, p, n);
-			break;
-		case GMEM_WRITE:
-			memcpy(p, (const uint8_t *)from + done, n);
-			break;
-		case GMEM_ZERO:
-			memset(p, 0, n);
-			break;
-		}
+		p = gmem_piece(gmem, GPA(gpa.v + done), &avail);
+		n = MIN((uint64_t)(len - done), avail);
+		access_piece(op, p, (uint8_t *)to + done, (const uint8_t *)from + done, n);
 		done += n;
 	}
 	return 0;

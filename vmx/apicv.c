@@ -22,7 +22,7 @@
 /* Exit qualification of an APIC access. */
 #define APIC_ACCESS_OFFSET     0xfffu
 #define APIC_ACCESS_TYPE_SHIFT 12
-enum { APIC_ACCESS_READ, APIC_ACCESS_WRITE };
+enum { APIC_ACCESS_READ, APIC_ACCESS_WRITE, APIC_ACCESS_FETCH };
 
 bool vcpu_arch_has_virtual_interrupt_delivery(const struct vm *vm)
 {
@@ -161,11 +161,18 @@ enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v)
 {
 	uint64_t qualification = vmread(EXIT_QUALIFICATION);
 	unsigned type = qualification >> APIC_ACCESS_TYPE_SHIFT & 0xf;
+	const struct emulate_cause cause = {
+		.kind = EMULATE_MEMORY,
+		.is_write = type == APIC_ACCESS_WRITE,
+		.gpa = GPA(LAPIC_DEFAULT_BASE + (qualification & APIC_ACCESS_OFFSET)),
+	};
 
+	if (type == APIC_ACCESS_FETCH && vmx_refuses_program(v))
+		return EXIT_RESUME;
 	if ((type != APIC_ACCESS_READ && type != APIC_ACCESS_WRITE) || v->loaded.has_injection)
 		return vmx_end_vm(v,
 				  "neither reads nor writes the local APIC at offset 0x%lx, but "
 				  "executes from it or delivers an event through it",
 				  qualification & APIC_ACCESS_OFFSET);
-	return vmx_emulate(v, NULL, "access to the local APIC");
+	return vmx_emulate(v, &cause, "access to the local APIC");
 }

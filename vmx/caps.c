@@ -27,6 +27,7 @@ enum {
 #define CPUID_7_EBX_RTM             BIT(11)
 #define CPUID_7_ECX_BUS_LOCK_DETECT BIT(24)
 
+#define BASIC_INS_OUTS     BIT_ULL(54)
 #define BASIC_TRUE_CTLS    BIT_ULL(55)
 #define MISC_ACTIVITY_HLT  BIT_ULL(6)
 #define EPT_CAP_2M         BIT_ULL(16)
@@ -170,6 +171,7 @@ int vmx_caps_read(struct vmx_caps *caps, uint64_t (*read_msr)(uint32_t msr), cha
 		.basic = basic,
 		.misc = read_msr(MSR_VMX_MISC),
 		.has_true_controls = is_true,
+		.has_ins_outs_information = basic & BASIC_INS_OUTS,
 	};
 	caps->preemption_shift = caps->misc & 0x1f;
 	caps->has_hlt_activity = caps->misc & MISC_ACTIVITY_HLT;

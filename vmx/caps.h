@@ -28,6 +28,8 @@ struct vmx_caps {
 	bool has_preemption_timer; /* pin control and 'save timer value' are both on */
 	bool has_hlt_activity;     /* the HLT activity state can be entered */
 	bool has_true_controls;
+	/* An exit of INS or OUTS tells its address size. */
+	bool has_ins_outs_information;
 	/* TPR shadow, virtualised x2APIC mode and APIC accesses, APIC-register virtualisation and
 	 * virtual-interrupt delivery are there, all of them, and CR8 exits can be off. They are not
 	 * in the control words before vmx_caps_add_apicv. */

@@ -25,12 +25,22 @@ static enum exit_verdict make_executable(struct vmx_vcpu *v, const struct gmem_c
 	return EXIT_RESUME;
 }
 
+static enum exit_verdict end_without_ram(struct vmx_vcpu *v, const char *what, gpa_t gpa)
+{
+	return vmx_end_vm(v, "%s guest-physical 0x%lx, where there is no RAM", what, gpa.v);
+}
+
 enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 {
 	uint64_t qualification = vmread(EXIT_QUALIFICATION);
 	gpa_t gpa = GPA(vmread(GUEST_PHYSICAL_ADDRESS));
 	const struct gmem_chunk *chunk = gmem_find(&v->vcpu.vm->gmem, gpa);
-	struct emulate_known known = {.gpa = gpa, .is_write = qualification & EPT_VIOLATION_WRITE};
+	struct emulate_cause cause = {
+		.kind = EMULATE_MEMORY,
+		.is_write = qualification & EPT_VIOLATION_WRITE,
+		.has_la = true,
+		.gpa = gpa,
+	};
 
 	vmx_block_nmi_again(qualification, false, v->loaded.has_injection ? INTR_INFO_VALID : 0);
 	if (chunk && (qualification & EPT_VIOLATION_FETCH))
@@ -38,22 +48,16 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 	if (chunk)
 		return vmx_end_vm(v, "EPT violation in RAM at 0x%lx, qualification 0x%lx", gpa.v,
 				  qualification);
+	/* All ones, which is what the CPU would fetch there, are no instruction. */
 	if (qualification & EPT_VIOLATION_FETCH)
-		return vmx_end_vm(v, "executes from guest-physical 0x%lx, where there is no RAM",
-				  gpa.v);
-	if ((qualification & EPT_VIOLATION_LINEAR_VALID) &&
+		return vmx_refuses_program(v) ? EXIT_RESUME
+					      : end_without_ram(v, "executes from", gpa);
+	/* Without a linear address it is MOV CR that loads PDPTEs. */
+	if (!(qualification & EPT_VIOLATION_LINEAR_VALID) ||
 	    !(qualification & EPT_VIOLATION_TRANSLATED))
-		return vmx_end_vm(v,
-				  "has a page table at guest-physical 0x%lx, where there is no RAM",
-				  gpa.v);
+		return end_without_ram(v, "has a page table at", gpa);
 	if (v->loaded.has_injection)
-		return vmx_end_vm(
-			v,
-			"an event's delivery touched guest-physical 0x%lx, where there is no "
-			"RAM",
-			gpa.v);
-	if (!(qualification & EPT_VIOLATION_LINEAR_VALID))
-		return vmx_emulate(v, NULL, "access to device memory");
-	known.la = vmread(GUEST_LINEAR_ADDRESS);
-	return vmx_emulate(v, &known, "access to device memory");
+		return end_without_ram(v, "an event's delivery touched", gpa);
+	cause.la = vmread(GUEST_LINEAR_ADDRESS);
+	return vmx_emulate(v, &cause, "access to device memory");
 }

@@ -211,10 +211,12 @@ enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...) __printf_
 enum exit_verdict vmx_handle_cr_access(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_xsetbv(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_io(struct vmx_vcpu *v);
-/* Executes the instruction at RIP in software; `known`: see guest/emulate.h; `what` names the
- * occasion in the report. */
-enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const struct emulate_known *known,
+/* Executes the instruction at RIP in software, if it does what `cause` says (guest/emulate.h);
+ * `what` names the occasion in the report. */
+enum exit_verdict vmx_emulate(struct vmx_vcpu *v, const struct emulate_cause *cause,
 			      const char *what);
+/* What nobody executes costs a program (CPL above 0) its life, by #UD, and not the VM's: true. */
+bool vmx_refuses_program(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_apic_access(struct vmx_vcpu *v);
 enum exit_verdict vmx_handle_apic_write(struct vmx_vcpu *v);

@@ -13,7 +13,7 @@
 #include "fakes/guest_ram.h"
 #include "fakes/vcpu_arch.h"
 #include "guest/alu.h"
-#include "guest/emulate.h"
+#include "guest/emulate_mem.h"
 
 #define RAM_END  MIB(2)
 #define DEV      RAM_END  /* 8 KiB of device */
@@ -37,7 +37,7 @@ static struct {
 	uint64_t port; /* what reads of its ports give: then the next number */
 	struct device_access log[LOG_SIZE];
 	unsigned count;
-	const struct emulate_known *known;
+	const struct emulate_cause *cause; /* NULL: the instruction is executed whatever it is */
 	struct emulation e;
 } rig;
 
@@ -158,12 +158,22 @@ static inline uint64_t *rflags(void)
 	return &rig.fake->reg[VCPU_RFLAGS];
 }
 
+static inline enum emulate_result execute_whatever(void)
+{
+	struct emulate_context c;
+	enum emulate_result result;
+
+	emulate_load_context(&c, rig.vcpu);
+	result = emulate_fetch(&c, &rig.e);
+	return result == EMULATE_DONE ? emulate_execute(&c, &rig.e) : result;
+}
+
 /* One call of the emulator for the instruction at CS:RIP; what is recorded is of it alone. */
 static inline enum emulate_result step(void)
 {
 	rig.count = 0;
 	rig.fake->exceptions = 0;
-	return emulate_instruction(rig.vcpu, rig.known, &rig.e);
+	return rig.cause ? emulate_instruction(rig.vcpu, rig.cause, &rig.e) : execute_whatever();
 }
 
 static inline enum emulate_result execute_at(uint64_t rip, const char *bytes, size_t len)

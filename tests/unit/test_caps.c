@@ -114,6 +114,7 @@ static void test_skylake_x(void **state)
 	assert_string_equal(error, "");
 	assert_int_equal(caps.revision, 0x2b);
 	assert_true(caps.has_true_controls);
+	assert_true(caps.has_ins_outs_information);
 	/* Each word: what must be 1 by the true MSR, what Carousel wants, and nothing else. */
 	assert_int_equal(caps.pin, 0x16 | 0x01 | 0x08 | 0x20 | 0x40);
 	assert_int_equal(caps.primary,
@@ -185,6 +186,17 @@ static void test_without_true_controls(void **state)
 		assert_false(was_read[i - BASIC]);
 	assert_true(caps.primary & PRIMARY_CR3_LOAD_EXITING);
 	assert_int_equal(caps.exit & 0x4, 0x4);
+}
+
+/* 'If bit 54 is read as 1, [...] the VM-exit instruction-information field [is valid] on VM exits
+ * due to execution of the INS and OUTS instructions'. */
+static void test_without_ins_outs_information(void **state)
+{
+	(void)state;
+	msr[0] &= ~BIT_ULL(54);
+	assert_int_equal(read_caps(), 0);
+	assert_false(caps.has_ins_outs_information);
+	assert_true(caps.has_true_controls);
 }
 
 static void test_true_controls_alone_count(void **state)
@@ -467,6 +479,7 @@ int main(void)
 		TEST(test_skylake_x),
 		TEST(test_what_is_wanted),
 		TEST(test_without_true_controls),
+		TEST(test_without_ins_outs_information),
 		TEST(test_true_controls_alone_count),
 		TEST(test_each_missing_control_is_named),
 		TEST(test_no_unrestricted_guest),

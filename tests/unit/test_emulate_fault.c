@@ -101,29 +101,55 @@ static void test_second_page(void **state)
  * that it has checked: the tables, which say something else here, are walked for all the rest. */
 static void test_known_translation(void **state)
 {
-	struct emulate_known known = {.la = DEV_LA + 0x3010, .gpa = GPA(DEV + 0x1010)};
+	struct emulate_cause cause = {
+		.has_la = true, .la = DEV_LA + 0x3010, .gpa = GPA(DEV + 0x1010)};
 
 	(void)state;
-	rig.known = &known;
+	rig.cause = &cause;
 	*gpr(GPR_RSI) = DEV_LA + 0x3ff8;
 	assert_done("\x8b\x06"); /* mov eax, [rsi] */
 	assert_device_read(0, 0x1ff8, 4);
-	assert_page_fault("\x89\x06", W, DEV_LA + 0x3ff8); /* mov [rsi], eax */
+	*gpr(GPR_RDI) = DEV_LA + 0x3ff0;
+	assert_int_equal(execute("\xa4"), EMULATE_FAULT); /* movsb: the same page, to be written */
+	assert_int_equal(rig.fake->vector, PF);
+	assert_int_equal(rig.fake->error, W);
+	assert_page_fault("\x09\x06", W, DEV_LA + 0x3ff8); /* or [rsi], eax */
 	*gpr(GPR_RSI) = DEV_LA + 0x3ffe;
 	assert_page_fault("\x8b\x06", 0, DEV_LA + 0x4000);
-	known.is_write = true;
+	cause.is_write = true;
 	*gpr(GPR_RSI) = DEV_LA + 0x3020;
 	*gpr(GPR_RAX) = 0x1234;
 	assert_done("\x89\x06");
 	assert_device_write(0, 0x1020, 4, 0x1234);
-	assert_done("\x8b\x06");
+	assert_done("\x09\x06");
 	*gpr(GPR_RSI) = DEV_LA + 0x2000;
-	assert_page_fault("\x8b\x06", 0, DEV_LA + 0x2000);
+	*gpr(GPR_RDI) = DEV_LA + 0x3020;
+	assert_page_fault("\xa4", 0, DEV_LA + 0x2000);
 	/* Code is always looked up. */
-	known = (struct emulate_known){.la = CODE, .gpa = GPA(DEV), .is_write = true};
-	*gpr(GPR_RSI) = DEV_LA;
+	cause = (struct emulate_cause){.has_la = true, .la = CODE, .gpa = GPA(DEV)};
+	*gpr(GPR_RSI) = CODE;
 	assert_done("\x8b\x06");
 	assert_device_read(0, 0, 4);
+}
+
+/* What exits at CPL 3 may have been an access of the CPU's own, with a supervisor's rights
+ * ('Implicit supervisor-mode accesses': descriptor tables, the TSS): the bytes are another thread's
+ * by now, and its program has its own rights. */
+static void test_known_translation_of_a_program(void **state)
+{
+	struct emulate_cause cause = {.has_la = true, .la = DEV_LA, .gpa = GPA(DEV)};
+
+	(void)state;
+	rig.cause = &cause;
+	*gpr(GPR_RSI) = DEV_LA;
+	fake_vcpu_set_cpl(rig.vcpu, 3);
+	assert_done("\x8b\x06");
+	set_page(0, DEV | ENTRY_P | ENTRY_W);
+	assert_page_fault("\x8b\x06", P | U, DEV_LA);
+	cause.is_write = true;
+	assert_page_fault("\x89\x06", P | W | U, DEV_LA);
+	set_page(0, DEV | ENTRY_P | ENTRY_U);
+	assert_page_fault("\x89\x06", P | W | U, DEV_LA);
 }
 
 static void test_read_only_page(void **state)
@@ -517,9 +543,7 @@ static void test_refused(void **state)
 		{"\x8f\x06", 2},         /* pop qword [rsi] */
 		{"\x0f\x01\xc1", 3},     /* vmcall */
 		{"\x0f\x01\xd9", 3},     /* vmmcall */
-		{"\xf0\x8b\x06", 3},     /* lock mov: #UD on the CPU */
 		{"\xd9\x06", 2},         /* fld dword [rsi] */
-		{"\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x8b\x06", 16},
 	};
 
 	(void)state;
@@ -547,6 +571,7 @@ int main(void)
 		TEST(test_not_present),
 		TEST(test_second_page),
 		TEST(test_known_translation),
+		TEST(test_known_translation_of_a_program),
 		TEST(test_read_only_page),
 		TEST(test_modify_read_only_page),
 		TEST(test_supervisor_page),
