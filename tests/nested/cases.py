@@ -242,6 +242,13 @@ def local_apic() -> list[Case]:
     return cases
 
 
+def programs() -> list[Case]:
+    """Programs at CPL 3 on device memory; and with two vCPUs, one of which writes the other's instructions."""
+    return [Case(f"program-{cpus}cpu-vid-{vid}", [
+        Guest("program", words=[f"vcpus={cpus}"], append=f"cpus={cpus}"), hello(),
+    ], cpus=cpus, words=f"vid={vid}", ips=IPS_TIME, timeout=120) for cpus, vid in ((1, "off"), (2, "on"))]
+
+
 # PV_EOI (0x40) is for VMs whose interrupts the CPU does not end itself.
 KVM_FEATURES = 0x0100baeb
 KVM_FEATURES_VID = KVM_FEATURES & ~0x40
@@ -348,7 +355,7 @@ def all_cases(_is_listing: bool = False) -> list[Case]:
     cases += gdb_cases.cases()
     for cpus in (1, 2, 4):
         cases += stubs(cpus) + smp(cpus) + restarts(cpus)
-    cases += kvm_cases() + local_apic() + multiboot() + virtio() + net()
+    cases += kvm_cases() + local_apic() + programs() + multiboot() + virtio() + net()
     cases += hot_paths() + monitor_cases.cases() + attack_cases.cases()
     return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx() + \
         consoles() + report_cases.cases() + fault_cases.cases() + entry_cases.cases()
