@@ -426,7 +426,7 @@ void rtc_init(struct rtc *rtc, struct platform *platform, struct irq_line irq)
 }
 
 /* 'RESET has no affect on the clock, calendar, or RAM functions'; PIE, AIE, UIE, SQWE, PF, AF, UF
- * and IRQF are cleared. */
+ * and IRQF are cleared. With PIE goes what is owed of it. */
 void rtc_reset(struct rtc *rtc)
 {
 	uint64_t now = platform_now(rtc->platform);
@@ -436,6 +436,7 @@ void rtc_reset(struct rtc *rtc)
 	rtc_sync(rtc, now);
 	rtc->cmos[REG_B] &= (uint8_t) ~(C_PF | C_AF | C_UF | B_SQWE);
 	rtc->cmos[REG_C] = 0;
+	rtc->debt.owed = 0;
 	rtc_update(rtc, now);
 }
 

@@ -378,6 +378,25 @@ static void test_reset(void **state)
 	assert_false(rtc.timer.is_armed);
 }
 
+/* What was owed before is not afterwards: no timer is left armed, which a restart of the VM takes
+ * for granted (platform_reset forgets the heap). */
+static void test_reset_forgets_what_is_owed(void **state)
+{
+	(void)state;
+	put(0x0a, 0x26);
+	put(0x0b, 0x42);
+	go(SECOND);
+	assert_true(rtc.debt.owed > 0 || irq.level);
+	(void)get(0x0c);
+	go(SECOND / 512);
+	assert_true(rtc.debt.owed > 0);
+	rtc_reset(&rtc);
+	assert_int_equal(rtc.debt.owed, 0);
+	assert_false(rtc.timer.is_armed);
+	go(SECOND);
+	assert_false(irq.level);
+}
+
 static void test_cmos(void **state)
 {
 	uint16_t sum = 0;
@@ -442,6 +461,7 @@ int main(void)
 		cmocka_unit_test_setup(test_alarm_in_12_hour_mode, setup),
 		cmocka_unit_test_setup(test_periodic, setup),
 		cmocka_unit_test_setup(test_periodic_owed, setup),
+		cmocka_unit_test_setup(test_reset_forgets_what_is_owed, setup),
 		cmocka_unit_test_setup(test_reset, setup),
 		cmocka_unit_test_setup(test_cmos, setup),
 		cmocka_unit_test_setup(test_ports_and_nmi_mask, setup),
