@@ -79,12 +79,11 @@ static void create(void)
 	ops.console = no_console;
 }
 
-/* As a restart does it (guest/restart.c). */
-static void begin(void)
+/* As a restart does it (guest/restart.c). Afterwards no timer is armed, nor thinks that it is. */
+static void restart(void)
 {
-	if (!vm)
-		create();
 	fake_tsc_set(TSC0);
+	fake_tsc_set_step(WORK_NS / 100);
 	spin_lock(&vm->lock);
 	REQUIRE(!platform_reset(vm));
 	spin_unlock(&vm->lock);
@@ -96,6 +95,7 @@ static void begin(void)
 	}
 	vm->input.head = vm->input.tail = 0;
 	memset(hpa_to_ptr(vm->gmem.chunk[0].host), 0, DMA_PAGES * 4096);
+	REQUIRE(deadline_next(&vm->timers) == DEADLINE_NEVER && !vm->dev.rtc.timer.is_armed);
 	plug_in();
 }
 
@@ -191,7 +191,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = {data, size};
 	uint8_t which = take8(&in);
 
-	begin();
+	if (!vm) {
+		create();
+		restart();
+	}
 	for (unsigned i = 0; i < STEPS_MAX && in.left; i++) {
 		uint8_t what = take8(&in);
 		struct vcpu *vcpu = vm->vcpu[what >> 6 & 1];
@@ -220,5 +223,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		REQUIRE(vm->lock.owner == vm->lock.next);
 	}
+	restart();
 	return 0;
 }

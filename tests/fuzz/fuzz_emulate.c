@@ -6,13 +6,14 @@
 
 #include <asm/processor-flags.h>
 
+#include "fakes/insn.h"
 #include "fuzz.h"
 #include "guest/decode.h"
 #include "mm/hostmap.h"
 
 #define STEPS_MAX    4u
 #define REPEATS_MAX  8u
-#define ACCESSES_MAX 512u    /* of the device, in one step */
+#define ACCESSES_MAX 900u    /* of the device, in one step */
 #define PIECE        0x4000u /* of RAM around DATA, CODE and 0, cleared before each run */
 
 static struct fake_vcpu start;
@@ -37,6 +38,7 @@ static void begin(void)
 	rig.vcpu->regs = start.vcpu.regs;
 	memcpy(rig.fake->reg, start.reg, sizeof(start.reg));
 	memcpy(rig.fake->segment, start.segment, sizeof(start.segment));
+	fake_tsc_set_step(WORK_NS / 50);
 	rig.known = NULL;
 	rig.vcpu->requests = 0;
 	memset(rig.memory, 0x5a, sizeof(rig.memory));

@@ -146,6 +146,7 @@ static void prepare(enum kind kind)
 	drv_find();
 	memset(disk, 0x5a, DISK_SIZE);
 	memset(dirty, 0, sizeof(dirty));
+	rig.fake.look_ticks = WORK_NS / 100;
 	snapshot_add(s, &rig.fake, offsetof(struct fake_platform, ram));
 	snapshot_add(s, &rig.bus, sizeof(rig) - offsetof(struct rig, bus));
 	snapshot_add(s, &pci_rig, sizeof(pci_rig));
@@ -219,11 +220,12 @@ static void put_available(struct input *in, unsigned q)
 
 static void put_request(struct input *in)
 {
-	struct virtio_blk_outhdr header = {.type = take8(in), .sector = take16(in)};
+	struct virtio_blk_outhdr header = {.type = take8(in) & 0x8f};
+	uint8_t sector = take8(in);
 	uint64_t at = BUFFERS + take8(in) * 0x100u;
 
-	if (header.sector & 0x8000)
-		header.sector = take64(in);
+	/* Mostly on the disk, or just behind its end. */
+	header.sector = sector & 0x80 ? take64(in) : sector % (DISK_SIZE / 512 + 2);
 	put(at, &header, sizeof(header));
 	header.sector = take64(in);
 	put(at + 0x100, &header.sector, 8);
