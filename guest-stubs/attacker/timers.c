@@ -45,6 +45,14 @@ static void hpet_routed(void)
 	hpet_start(0, HPET_PERIOD);
 }
 
+/* To the second CPU, which is elsewhere. */
+static void hpet_away(void)
+{
+	for (unsigned n = 0; n < 3; n++)
+		ioapic_route((uint8_t)(FIRST_PIN + n), (uint8_t)(VECTOR_HPET + n), 1);
+	hpet_start(0, HPET_PERIOD);
+}
+
 /* Levels that nobody clears: each EOI brings the next. */
 static void hpet_level(void)
 {
@@ -168,6 +176,7 @@ const struct attack attacks_by_timers[] = {
 	{"hpet-irq-busy", hpet_routed, attack_spin, NULL},
 	{"hpet-level", hpet_level, attack_halt, NULL},
 	{"hpet-broadcast", hpet_broadcast, attack_halt, attack_halt},
+	{"hpet-away", hpet_away, attack_halt, attack_halt},
 	{"hpet-rearm", rearm_begin, rearm, NULL},
 	{"pit", pit, attack_halt, NULL},
 	{"pit-irq", pit_routed, attack_halt, NULL},

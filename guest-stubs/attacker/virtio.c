@@ -155,17 +155,18 @@ static void reset_device(uint64_t n)
 
 static void console_begin(void)
 {
-	struct virtio_buffer buffer = {(void *)attack_memory(), 1u << 20, false};
-
 	memset((void *)attack_memory(), 'v', 1u << 20);
 	find(VIRTIO_ID_CONSOLE, 2);
-	virtio_send(&dev, TX, &buffer, 1);
 }
 
 static void console(uint64_t n)
 {
-	(void)n;
-	offer(&dev, TX, VIRTIO_RING_SIZE);
+	const struct virtio_buffer buffer = {(void *)attack_memory(), 1u << 20, false};
+
+	if (n)
+		offer(&dev, TX, VIRTIO_RING_SIZE);
+	else
+		virtio_send(&dev, TX, &buffer, 1);
 }
 
 /* BARs that move, onto each other and away. */
