@@ -85,6 +85,12 @@ class Equivalents(unittest.TestCase):
         self.assertEqual(known[equivalents.Equivalent("a.c", "x = 1;", "x = 2;")], "Nobody reads x.")
         self.assertEqual(len(known), 2)
 
+    def test_the_line_above(self):
+        known = equivalents.parse("file a.c\n= if  (x)\n- return;\n+ ;\nwhy\n")
+        suite = Runs.Suite()
+        self.assertEqual(mutate.try_one(suite, "a.c", "if (x)\n return;\n", "if (x)\n ;\n", known), "equivalent")
+        self.assertEqual(mutate.try_one(suite, "a.c", "if (y)\n return;\n", "if (y)\n ;\n", known), "killed by test_a")
+
     def test_wrong(self):
         for text in ("file a.c\n- b\n+ c\n", "a.c\n- b\n+ c\nwhy\n", "file a.c\n- b\n+ c\nwhy\n\nfile a.c\n- b\n+ c\nagain\n"):
             with self.assertRaises(ValueError):
@@ -134,7 +140,7 @@ class Runs(unittest.TestCase):
         self.assertFalse(mutate.table({"lib": Counter(killed=97, survived=3), "mm": Counter(killed=9, survived=1)})[1])
 
     def test_show(self):
-        self.assertEqual(mutate.show("a\n  b c\nd\n", "a\n  b\nd\n"), (2, "b c", "b"))
+        self.assertEqual(mutate.show("a\n  b c\nd\n", "a\n  b\nd\n"), (2, "b c", "b", "a"))
 
 
 class Copies(unittest.TestCase):

@@ -140,6 +140,31 @@ static void test_yield(void **state)
 	sched_set_state(other, SCHED_STOPPED, TSC);
 }
 
+/* vCPU 1 does it, to the first vCPU. */
+static void test_the_first_vcpu_is_one(void **state)
+{
+	struct runq *rq = sched_this_runq();
+	struct vcpu *first = vcpu;
+
+	(void)state;
+	vcpu = vm->vcpu[1];
+	fake_vcpu_set_mode_64(vcpu);
+	runq_enqueue(rq, &vcpu->se, TSC);
+	runq_enqueue(rq, &first->se, TSC);
+	rq->current = runq_pick(rq, TSC);
+	assert_ptr_equal(rq->current, &vcpu->se);
+	(void)who_is_requested(UINT32_MAX);
+	vcpu->se.slice_end = TSC + 1000;
+	assert_int_equal(call(KVM_HC_SCHED_YIELD, 0, 2, 0, 0), 0);
+	assert_int_equal(vcpu->se.slice_end, TSC);
+	assert_int_equal(call(KVM_HC_KICK_CPU, 2, 0, 0, 0), 0);
+	assert_int_equal(who_is_requested(VCPU_REQ_UNHALT), BIT(0));
+	runq_remove(rq, &first->se);
+	sched_set_state(&first->se, SCHED_RUNNING, TSC);
+	sched_set_state(&vcpu->se, SCHED_STOPPED, TSC);
+	vcpu = first;
+}
+
 /* 9: 'the host copies a struct kvm_clock_pairing to the address given': the time of day and the
  * guest's TSC of the same moment. */
 static void test_clock_pairing(void **state)
@@ -251,9 +276,13 @@ static void test_features(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_kick_cpu),         TEST(test_yield),
-		TEST(test_clock_pairing),    TEST(test_send_ipi),
-		TEST(test_send_ipi_refuses), TEST(test_send_ipi_of_32_bits),
+		TEST(test_kick_cpu),
+		TEST(test_yield),
+		TEST(test_the_first_vcpu_is_one),
+		TEST(test_clock_pairing),
+		TEST(test_send_ipi),
+		TEST(test_send_ipi_refuses),
+		TEST(test_send_ipi_of_32_bits),
 		TEST(test_features),
 	};
 
