@@ -187,6 +187,16 @@ static void test_pull(void **state)
 	assert_int_equal(rqs[1].waiting, 0);
 }
 
+/* A yield sends it to another pCPU once. */
+static void test_pick_forgets_where_it_went(void **state)
+{
+	(void)state;
+	se[0].goes_to = 3;
+	queue(0, 0, 10);
+	assert_ptr_equal(runq_pick(&rqs[0], 20), &se[0]);
+	assert_int_equal(se[0].goes_to, 0);
+}
+
 /* cap=: the budget is full again when a period has gone by since the last began, and not before. */
 static void test_cap_refill(void **state)
 {
@@ -221,6 +231,7 @@ int main(void)
 		TEST(test_push_heeds_affinity),
 		TEST(test_lighter),
 		TEST(test_pull),
+		TEST(test_pick_forgets_where_it_went),
 		TEST(test_cap_refill),
 	};
 

@@ -404,6 +404,24 @@ static void test_points(void **state)
 	assert_reply("z1,1000,1", "OK");
 }
 
+/* 'A gdb that has just come looks at what stands still': it is stopped when it runs, and only then.
+ */
+static void test_supported(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		rig.stub.is_running = i & 1;
+		rig.stub.is_ended = i & 2;
+		rig.interrupts = 0;
+		rig_clear();
+		rig_feed("$qSupported#37", 14);
+		assert_int_equal(rig.interrupts, i == 1);
+		assert_non_null(strstr(rig.sent, "PacketSize="));
+		assert_non_null(strstr(rig.sent, "QStartNoAckMode+;qXfer:features:read+;swbreak+;"
+						 "hwbreak+;vContSupported+"));
+	}
+}
+
 /* --- the target description --- */
 
 /* In pieces of any size it is the same; gdb needs the core feature. */
@@ -451,6 +469,7 @@ int main(void)
 		TEST(test_continue),  TEST(test_range),         TEST(test_reasons),
 		TEST(test_interrupt), TEST(test_attach),        TEST(test_end),
 		TEST(test_leave),     TEST(test_points),        TEST(test_description),
+		TEST(test_supported),
 	};
 
 	return cmocka_run_group_tests_name("gdb_stub", tests, NULL, NULL);

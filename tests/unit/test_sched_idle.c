@@ -98,6 +98,24 @@ static void test_the_first_idle_one_is_told(void **state)
 	}
 }
 
+/* The last bucket has all that is longer. */
+static void test_a_long_wake_up(void **state)
+{
+	(void)state;
+	act = wait_or_wake;
+	for (unsigned more = 0; more < 3; more++) {
+		setup(state);
+		sched_start(&sleeper);
+		fake_pcpu_run(sched_loop);
+		sched_kick(&sleeper);
+		fake_tsc_advance(1ull << (SCHED_WAKE_BUCKETS - 2 + more));
+		fake_pcpu_run(sched_loop);
+		for (unsigned i = 0; i < SCHED_WAKE_BUCKETS; i++)
+			assert_int_equal(sleeper.wake_hist[i],
+					 i == SCHED_WAKE_BUCKETS - 2 + MIN(more, 1u));
+	}
+}
+
 static enum sched_verdict leave_for_1(struct sched_entity *se)
 {
 	sched_set_affinity(se, &CPUMASK(2));
@@ -207,6 +225,7 @@ int main(void)
 		TEST(test_the_first_idle_one_is_told),
 		TEST(test_nobody_is_current_afterwards),
 		TEST(test_kicks_are_traced),
+		TEST(test_a_long_wake_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

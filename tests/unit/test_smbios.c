@@ -51,6 +51,11 @@ static void test_no_strings(void **state)
 	/* The maker's, string 7, is not there. */
 	assert_string_equal(text, "Maker, firmware unnamed");
 	assert_false(describe(none, 11));
+	/* Strings whose end is not there: that structure, and what it says, is none. */
+	assert_false(describe("\x01\x06\x02\x00\x01\x02Maker", 11));
+	assert_false(describe("\x01\x06\x02\x00\x01\x02Maker", 12));
+	assert_false(describe("\x01\x06\x02\x00\x01\x01M\0\0", 8));
+	assert_true(describe("\x01\x06\x02\x00\x01\x01M\0\0", 9));
 	assert_false(describe(none, 0));
 }
 

@@ -50,6 +50,21 @@ static void test_level_without_cpus(void **state)
 	assert_int_equal(t.package_shift, 1);
 }
 
+/* A CPU that has levels without end: the eighth is the last that is looked at. */
+static void test_endless_levels(void **state)
+{
+	struct fake_cpuid table[13] = {{0, 0, {.eax = 0x16}}};
+	struct cpu_topology t;
+
+	(void)state;
+	for (uint32_t i = 0; i < 12; i++)
+		table[1 + i] = (struct fake_cpuid){
+			0xb, i, {.eax = i + 1, .ebx = 2, .ecx = (i ? 2u : 1u) << 8 | i}};
+	t = read_with(table, ARRAY_SIZE(table));
+	assert_int_equal(t.core_shift, 1);
+	assert_int_equal(t.package_shift, 8);
+}
+
 /* Leaf 0x1f has modules and dies besides: the last level's shift is the package's. */
 static void test_leaf_1f_comes_first(void **state)
 {
@@ -118,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leaf_b),
+		cmocka_unit_test(test_endless_levels),
 		cmocka_unit_test(test_level_without_cpus),
 		cmocka_unit_test(test_leaf_1f_comes_first),
 		cmocka_unit_test(test_legacy),
