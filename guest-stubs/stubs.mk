@@ -39,3 +39,4 @@ $(BUILD)/stubs/victim.elf: $(BUILD)/guest-stubs/victim/hold.S.o $(BUILD)/guest-s
 $(BUILD)/stubs/attacker.elf: $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/attacker/*.c))
 STUB_FUZZ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard guest-stubs/fuzz/*.c)) $(BUILD)/guest-stubs/fuzz/entry.S.o
 $(BUILD)/stubs/fuzz_ops.elf $(BUILD)/stubs/fuzz_bytes.elf: $(STUB_FUZZ)
+$(BUILD)/stubs/entry.elf: $(BUILD)/guest-stubs/entry/modes.S.o
