@@ -72,15 +72,17 @@ void debug_park(struct vcpu *vcpu)
 	__atomic_store_n(&debug->has_regs, true, __ATOMIC_SEQ_CST);
 }
 
+/* Virtual-8086 mode comes with segments of its own, which the debugger does not write: the flag
+ * stays. */
 static void take_back(struct vcpu *vcpu)
 {
 	const struct debug_regs *r = &of(vcpu)->regs;
-	uint64_t rsp = r->gpr[GPR_RSP];
+	uint64_t rsp = r->gpr[GPR_RSP], vm = vcpu_arch_get(vcpu, VCPU_RFLAGS) & RFLAGS_VM;
 
 	memcpy(vcpu->regs.gpr, r->gpr, sizeof(r->gpr));
 	vcpu_arch_set(vcpu, VCPU_RSP, rsp);
 	vcpu_arch_set(vcpu, VCPU_RIP, r->rip);
-	vcpu_arch_set(vcpu, VCPU_RFLAGS, r->rflags);
+	vcpu_arch_set(vcpu, VCPU_RFLAGS, (r->rflags & ~RFLAGS_VM) | vm);
 	vcpu_arch_set(vcpu, VCPU_FS_BASE, r->fs_base);
 	vcpu_arch_set(vcpu, VCPU_GS_BASE, r->gs_base);
 	vcpu_arch_set(vcpu, VCPU_KERNEL_GS_BASE, r->kernel_gs_base);

@@ -81,6 +81,8 @@ void event_fit_state(struct event_state *state)
 
 	if (!(state->rflags & RFLAGS_IF))
 		state->interruptibility &= ~(uint64_t)BLOCKING_BY_STI;
+	if (state->activity == ACTIVITY_HLT)
+		state->interruptibility &= ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
 	if (!(state->interruptibility & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) &&
 	    state->activity != ACTIVITY_HLT)
 		return;

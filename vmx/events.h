@@ -52,9 +52,9 @@ struct event_state {
 	uint64_t rflags, debugctl, interruptibility, activity, pending_debug;
 };
 
-/* Makes it agree: no blocking by STI with IF=0; with blocking by STI or MOV SS, or in HLT, the
- * pending debug exceptions have BS if and only if an instruction would be followed by a
- * single-step trap. */
+/* Makes it agree: no blocking by STI with IF=0, none by STI or MOV SS in HLT; with blocking by STI
+ * or MOV SS, or in HLT, the pending debug exceptions have BS if and only if an instruction would be
+ * followed by a single-step trap. */
 void event_fit_state(struct event_state *state);
 
 /* RIP behind an instruction, from the sum of RIP and its length. Outside 64-bit mode it has 32

@@ -310,7 +310,8 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_pl
 		} else if (exit == EXIT_HALT) {
 			uint64_t rflags = vmx_advance_rip(rip, vmread(EXIT_INSTRUCTION_LENGTH));
 
-			if (!vcpu_halt(&v->vcpu, rflags & RFLAGS_IF)) {
+			if (likely(!vmx_has_step_pending(rflags)) &&
+			    !vcpu_halt(&v->vcpu, rflags & RFLAGS_IF)) {
 				verdict = SCHED_WAIT;
 				break;
 			}

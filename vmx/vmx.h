@@ -269,4 +269,11 @@ static inline uint64_t vmx_advance_rip(uint64_t rip, uint64_t length)
 	return rflags;
 }
 
+/* `rflags`: what vmx_advance_rip has returned. Does a single-step trap come now, which ends a halt?
+ */
+static inline bool vmx_has_step_pending(uint64_t rflags)
+{
+	return unlikely(rflags & RFLAGS_TF) && !(vmread(GUEST_IA32_DEBUGCTL) & DEBUGCTL_BTF);
+}
+
 #endif

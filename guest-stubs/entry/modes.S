@@ -121,10 +121,11 @@ legacy_gp:
 5:	lidt	old_idt
 	jmp	entry_back
 
-/* void entry_step(void): TF over STI, MOV SS and instructions that exit; the trap's handler ends it at entry_steps_end. */
+/* void entry_step(uint32_t is_hlt): TF over STI, MOV SS and instructions that exit; the trap's handler ends it at entry_steps_end. */
 	.globl	entry_step, entry_steps, entry_after_sti, entry_after_shadow, entry_after_ss, entry_after_cpuid, entry_steps_end
 entry_step:
 	enter_function
+	mov	%edi, %r13d
 	mov	%ss, %r12d
 	xor	%eax, %eax
 	pushfq
@@ -140,7 +141,10 @@ entry_after_shadow:
 entry_after_ss:
 	cpuid
 entry_after_cpuid:
-	nop
+	test	%r13d, %r13d
+	jz	8f
+	hlt					/* the trap ends it, with IF=0 */
+8:	nop
 entry_steps_end:
 	nop
 	jmp	entry_back

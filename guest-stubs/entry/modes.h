@@ -39,7 +39,7 @@ struct legacy {
 uint64_t entry_run_32(uint64_t eip, uint64_t rax, uint64_t rdx);
 uint64_t entry_run_64(uint64_t rip);
 void entry_run_legacy(struct legacy *legacy);
-void entry_step(void);
+void entry_step(uint32_t is_hlt);
 void entry_fault_in_iret(void (*send_nmi)(void));
 void entry_back(void);
 void entry_nmi(void);

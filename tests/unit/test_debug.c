@@ -101,6 +101,27 @@ static void test_registers(void **state)
 	assert_int_equal(v->reg[VCPU_RIP], CODE + 2);
 }
 
+/* Virtual-8086 mode has segments of its own, which VM entry checks: the flag stays as it was. */
+static void test_vm_flag_stays(void **state)
+{
+	struct fake_vcpu *v = fake_vcpu(vcpu);
+	const uint64_t vm_flag = BIT(17), carry = 1, fixed = 2;
+
+	(void)state;
+	v->reg[VCPU_RFLAGS] = fixed;
+	park();
+	regs()->rflags = fixed | vm_flag | carry;
+	vm->debug->vcpu[0].is_dirty = true;
+	go_on();
+	assert_int_equal(v->reg[VCPU_RFLAGS], fixed | carry);
+	v->reg[VCPU_RFLAGS] = fixed | vm_flag;
+	park();
+	regs()->rflags = fixed | carry;
+	vm->debug->vcpu[0].is_dirty = true;
+	go_on();
+	assert_int_equal(v->reg[VCPU_RFLAGS], fixed | vm_flag | carry);
+}
+
 /* One that the monitor has parked must come once more, to show its registers. */
 static void test_parked_for_the_monitor(void **state)
 {
@@ -376,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_registers),
+		TEST(test_vm_flag_stays),
 		TEST(test_parked_for_the_monitor),
 		TEST(test_stop),
 		TEST(test_restart),

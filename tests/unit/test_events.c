@@ -223,6 +223,12 @@ static void test_sti(void **state)
 	assert_int_equal(s.interruptibility, BLOCKING_BY_MOV_SS | BLOCKING_BY_NMI);
 	s = fit((struct event_state){.rflags = IF, .interruptibility = all});
 	assert_int_equal(s.interruptibility, all);
+	/* 'The activity-state field must indicate the active state if the interruptibility-state
+	 * field indicates blocking by either MOV-SS or by STI': the HLT was what they lasted for.
+	 */
+	s = fit((struct event_state){
+		.rflags = IF, .interruptibility = all, .activity = ACTIVITY_HLT});
+	assert_int_equal(s.interruptibility, BLOCKING_BY_NMI);
 	/* What no longer blocks asks for no BS. */
 	s = fit((struct event_state){.rflags = TF, .interruptibility = BLOCKING_BY_STI});
 	assert_int_equal(s.pending_debug, 0);
