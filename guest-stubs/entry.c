@@ -13,6 +13,7 @@
 #include "guest-stubs/entry/modes.h"
 
 #define VECTOR_AC   17
+#define UNKNOWN_MSR 0x12345678u
 #define CODE_PAGE   0x800000ull /* 2 MiB of RAM, seen once more below 4 GiB and below the hole */
 #define TOP_4G      0xffe00000ull
 #define HOLE        0x800000000000ull
@@ -20,7 +21,9 @@
 #define PTE_LARGE   0x83ull
 #define PTE_ADDRESS 0x000ffffffffff000ull
 #define RFLAGS_TF   BIT_ULL(8)
-#define RFLAGS_IF   BIT_ULL(9)
+
+#define MSR_DEBUGCTL 0x1d9u
+#define DEBUGCTL_BTF BIT_ULL(1)
 
 #define CR0_PE      BIT(0)
 #define CR0_ET      BIT(4)
@@ -238,6 +241,38 @@ static bool has_stepped(const uint8_t *to)
 	return false;
 }
 
+/* With TF, behind MOV SS. */
+#define SHADOWED(insn)                                                                             \
+	"mov %%ss, %%eax; pushfq; orl $0x100, (%%rsp); popfq; mov %%eax, %%ss\n"                   \
+	"1: " insn "\n"                                                                            \
+	"2: pushfq; andl $~0x100, (%%rsp); popfq\n" EXPECT_FAULT
+
+static int fault_in_shadow(unsigned way)
+{
+	last_fault.vector = NO_FAULT;
+	if (way == 0)
+		__asm__ volatile(SHADOWED("rdmsr") : : "c"(UNKNOWN_MSR) : "rax", "rdx", "memory");
+	else if (way == 1)
+		__asm__ volatile(SHADOWED("ud2") : : : "rax", "memory");
+	else
+		__asm__ volatile(SHADOWED(".byte 0xf1") : : : "rax", "memory");
+	return last_fault.vector;
+}
+
+static void check_faults(void)
+{
+	trap_set(VECTOR_GP, NULL);
+	for (uint64_t btf = 0; btf <= DEBUGCTL_BTF; btf += DEBUGCTL_BTF) {
+		const char *with = btf ? "with BTF" : "without BTF";
+
+		wrmsr(MSR_DEBUGCTL, btf);
+		is((uint64_t)fault_in_shadow(0), VECTOR_GP, "#GP behind MOV SS, %s", with);
+		is((uint64_t)fault_in_shadow(1), VECTOR_UD, "#UD behind MOV SS, %s", with);
+		is((uint64_t)fault_in_shadow(2), UINT64_MAX, "INT1 behind MOV SS, %s", with);
+	}
+	wrmsr(MSR_DEBUGCTL, 0);
+}
+
 static void check_steps(void)
 {
 	trap_set(VECTOR_DB, note_step);
@@ -316,7 +351,7 @@ static void load_gdt(void)
 
 void stub_main(void)
 {
-	plan(2 * ARRAY_SIZE(lasts) + 6 + 3 + 3 + 5 + 3);
+	plan(2 * ARRAY_SIZE(lasts) + 6 + 3 + 3 + 5 + 6 + 3);
 	load_gdt();
 	apic_enable(false);
 	trap_set(VECTOR_GP, come_back);
@@ -326,5 +361,6 @@ void stub_main(void)
 	check_tss();
 	check_operands();
 	check_steps();
+	check_faults();
 	check_nmi_blocking();
 }

@@ -171,8 +171,12 @@ void vcpu_arch_flush_tlb(struct vcpu *vcpu)
 void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error)
 {
 	struct vmx_vcpu *v = to_vmx(vcpu);
+	uint64_t rflags = vmread(GUEST_RFLAGS);
 
 	/* A fault sets RF in the saved flags, so that a code breakpoint does not fire twice. */
-	vcpu_arch_set(vcpu, VCPU_RFLAGS, vmread(GUEST_RFLAGS) | BIT(16));
+	vmwrite(GUEST_RFLAGS, rflags | BIT(16));
+	/* Behind MOV SS an emulator may have saved a trap that BTF does not let come. */
+	if (unlikely(rflags & RFLAGS_TF))
+		vmx_fit_state();
 	vmx_raise(v, vector | INTR_TYPE_HARDWARE_EXCEPTION, has_error ? error : 0, 0);
 }
