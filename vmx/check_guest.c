@@ -112,19 +112,17 @@ struct entry_breach vmx_check_registers(const struct entry_input *in)
  */
 
 /* 'The CPU's N linear-address bits … bits 63:N must be identical': RIP may thus be the address
- * behind the last canonical one, as CPUs save it. Bochs refuses that too; nobody skips an
- * instruction there. */
+ * behind the last canonical one, as an instruction that is skipped there leaves it; the fetch is
+ * the guest's #GP. */
 static struct entry_breach check_ip(const struct entry_input *in)
 {
 	uint64_t rip = entry_get(in, GUEST_RIP);
-	int64_t high = (int64_t)rip >> (in->caps->linear_bits - 1);
+	int64_t high = (int64_t)rip >> in->caps->linear_bits;
 
 	if (!entry_has(in, ENTRY_CONTROLS, ENTRY_IA32E_MODE_GUEST) ||
 	    !entry_has(in, GUEST_CS_ACCESS_RIGHTS, ACCESS_RIGHTS_L))
 		return rip >> 32 ? BREACH(RULE_RIP_HIGH) : BREACH_NONE;
-	if (high >> 1 != 0 && high >> 1 != -1)
-		return BREACH(RULE_RIP_IDENTICAL);
-	return high == 0 || high == -1 ? BREACH_NONE : BREACH(RULE_RIP_CANONICAL);
+	return high == 0 || high == -1 ? BREACH_NONE : BREACH(RULE_RIP_IDENTICAL);
 }
 
 struct entry_breach vmx_check_rip(const struct entry_input *in)

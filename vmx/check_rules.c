@@ -270,8 +270,6 @@ const struct entry_rule_row vmx_entry_rules[ENTRY_RULES] = {
 	    GUEST_RFLAGS, ENTRY_CONTROLS, GUEST_CR0),
 	ROW(RFLAGS_IF, RIP, "the IF flag must be 1 if an external interrupt is injected",
 	    GUEST_RFLAGS, ENTRY_INTERRUPTION_INFORMATION),
-	ROW(RIP_CANONICAL, RIP,
-	    "RIP is canonical: the SDM asks for bits 63:N only, but emulators for all", GUEST_RIP),
 
 	ROW(ACTIVITY, NON_REGISTER,
 	    "the activity state must be in the range 0-3 and one that the CPU supports",

@@ -718,8 +718,9 @@ static void rip_and_rflags(void **state)
 		{RULE_RIP_IDENTICAL, RIG_LONG, {{GUEST_RIP, 0x0001000000000000}}, 0},
 		{RULE_RIP_IDENTICAL, RIG_LONG, {{GUEST_RIP, 0x8000000000000000}}, 0},
 		{RULE_RIP_IDENTICAL, RIG_LONG, {{GUEST_RIP, 0xfffe800000000000}}, 0},
-		{RULE_RIP_CANONICAL, RIG_LONG, {{GUEST_RIP, 0x0000800000000000}}, 0},
-		{RULE_RIP_CANONICAL, RIG_LONG, {{GUEST_RIP, 0xffff7fffffffffff}}, 0},
+		/* behind the last canonical address: the guest's next fetch faults */
+		{RULE_NONE, RIG_LONG, {{GUEST_RIP, 0x0000800000000000}}, 0},
+		{RULE_NONE, RIG_LONG, {{GUEST_RIP, 0xffff7fffffffffff}}, 0},
 		{RULE_NONE, RIG_LONG, {{GUEST_RIP, 0x00007fffffffffff}}, 0},
 		{RULE_NONE, RIG_LONG, {{GUEST_RIP, 0xffff800000000000}}, 0},
 		{RULE_RFLAGS_RESERVED, RIG_LONG, {{GUEST_RFLAGS, 0}}, 0},
@@ -756,7 +757,7 @@ static void rip_and_rflags(void **state)
 	rig.value[GUEST_RIP] = 0x00ffffffffffffff;
 	assert_int_equal(check(PART_ALL).rule, RULE_NONE);
 	rig.value[GUEST_RIP] = 0x0100000000000000;
-	assert_int_equal(check(PART_ALL).rule, RULE_RIP_CANONICAL);
+	assert_int_equal(check(PART_ALL).rule, RULE_NONE);
 	rig.value[GUEST_RIP] = 0x0200000000000000;
 	assert_int_equal(check(PART_ALL).rule, RULE_RIP_IDENTICAL);
 }
