@@ -113,6 +113,26 @@ static void test_history(void **state)
 	assert_line("vcpus", 5); /* the old one has not changed */
 }
 
+/* Backspace takes what is left of it, also the first; Delete what is under it, also the last. */
+static void test_delete_at_the_ends(void **state)
+{
+	(void)state;
+	type("a\x7f");
+	assert_line("", 0);
+	type("\x7f");
+	assert_line("", 0);
+	type("abc\x01\x06\x7f");
+	assert_line("bc", 0);
+	type("\x7f");
+	assert_line("bc", 0);
+	type("\x05\x02\x1b[3~");
+	assert_line("b", 1);
+	type("\x1b[3~");
+	assert_line("b", 1);
+	type("\x01\x04");
+	assert_line("", 0);
+}
+
 /* Back one at a time, and forth one at a time. */
 static void test_history_by_steps(void **state)
 {
@@ -236,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup(test_history, setup),
 		cmocka_unit_test_setup(test_history_is_bounded, setup),
 		cmocka_unit_test_setup(test_history_by_steps, setup),
+		cmocka_unit_test_setup(test_delete_at_the_ends, setup),
 		cmocka_unit_test_setup(test_ends_of_sequences, setup),
 		cmocka_unit_test_setup(test_events, setup),
 		cmocka_unit_test_setup(test_a_long_line, setup),

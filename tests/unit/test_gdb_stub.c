@@ -422,6 +422,19 @@ static void test_supported(void **state)
 	}
 }
 
+/* Threads are 1 to RIG_THREADS; 0 is 'any', and -1 'all', which have no description. */
+static void test_thread_info(void **state)
+{
+	(void)state;
+	assert_reply("qThreadExtraInfo,0", "E01");
+	assert_reply("qThreadExtraInfo,-1", "E01");
+	assert_reply("qThreadExtraInfo,4", "E01");
+	assert_reply("qThreadExtraInfo,", "E01");
+	rig_clear();
+	rig_feed("$qThreadExtraInfo,3#b8", 22);
+	assert_null(strstr(rig.sent, "E01"));
+}
+
 /* --- the target description --- */
 
 /* In pieces of any size it is the same; gdb needs the core feature. */
@@ -463,13 +476,13 @@ static void test_description(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_frames),    TEST(test_unknown),       TEST(test_without_acks),
-		TEST(test_registers), TEST(test_all_registers), TEST(test_tag),
-		TEST(test_memory),    TEST(test_much_memory),   TEST(test_threads),
-		TEST(test_continue),  TEST(test_range),         TEST(test_reasons),
-		TEST(test_interrupt), TEST(test_attach),        TEST(test_end),
-		TEST(test_leave),     TEST(test_points),        TEST(test_description),
-		TEST(test_supported),
+		TEST(test_frames),      TEST(test_unknown),       TEST(test_without_acks),
+		TEST(test_registers),   TEST(test_all_registers), TEST(test_tag),
+		TEST(test_memory),      TEST(test_much_memory),   TEST(test_threads),
+		TEST(test_continue),    TEST(test_range),         TEST(test_reasons),
+		TEST(test_interrupt),   TEST(test_attach),        TEST(test_end),
+		TEST(test_leave),       TEST(test_points),        TEST(test_description),
+		TEST(test_thread_info), TEST(test_supported),
 	};
 
 	return cmocka_run_group_tests_name("gdb_stub", tests, NULL, NULL);

@@ -94,9 +94,11 @@ static void test_poweroff(void **state)
 	fadt.acpi_enable = 0xe1;
 	assert_string_equal(end(MACHINE_POWEROFF),
 			    "outb b2 e1; outw 604 3400; outw 704 2800; halt");
+	assert_int_equal(fake_port_reads(0x604), 1 + 6000000);
 	fake_ports_clear();
 	fake_port_set(0x604, 1);
 	assert_string_equal(end(MACHINE_POWEROFF), "outw 604 3400; outw 704 2800; halt");
+	assert_int_equal(fake_port_reads(0x604), 1);
 	fake_ports_clear();
 	fadt.is_hw_reduced = true;
 	assert_string_equal(end(MACHINE_POWEROFF), "halt");

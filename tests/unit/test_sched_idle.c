@@ -189,6 +189,20 @@ static void test_nobody_is_current_afterwards(void **state)
 	}
 }
 
+/* The boot pCPU registers the handlers, for all. */
+static void test_the_boot_pcpu_handles(void **state)
+{
+	(void)state;
+	act = end;
+	fake_percpu_attach(1); /* it has not begun */
+	sched_start(&runner);
+	assert_int_equal(fake_ipi_count(0, VECTOR_KICK), 1);
+	be(0);
+	fake_pcpu_run(sched_loop);
+	assert_int_equal(this_cpu()->ipi_taken, 1);
+	assert_int_equal(runner.state, SCHED_STOPPED);
+}
+
 /* Interrupts that arrive are in the trace when that is asked for, and not else. */
 static void test_kicks_are_traced(void **state)
 {
@@ -224,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_first_idle_one_is_told),
 		TEST(test_nobody_is_current_afterwards),
+		TEST(test_the_boot_pcpu_handles),
 		TEST(test_kicks_are_traced),
 		TEST(test_a_long_wake_up),
 	};

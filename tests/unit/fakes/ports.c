@@ -18,11 +18,13 @@ static struct {
 	uint32_t value;
 } set[SET_MAX];
 static unsigned set_count;
+static uint32_t reads[UINT16_MAX + 1];
 
 void fake_ports_clear(void)
 {
 	text[0] = '\0';
 	set_count = 0;
+	memset(reads, 0, sizeof(reads));
 }
 
 void fake_port_set(uint16_t port, uint32_t value)
@@ -48,8 +50,14 @@ static void note(const char *fmt, ...)
 	va_end(args);
 }
 
+uint32_t fake_port_reads(uint16_t port)
+{
+	return reads[port];
+}
+
 static uint32_t get(uint16_t port)
 {
+	reads[port]++;
 	for (unsigned i = set_count; i-- > 0;)
 		if (set[i].port == port)
 			return set[i].value;
