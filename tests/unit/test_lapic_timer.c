@@ -70,6 +70,28 @@ static void test_one_shot(void **state)
 	assert_false(cpu->timer.is_armed);
 }
 
+/* 'Remains at its 0 value until reprogrammed': another mode is no new count. */
+static void test_one_shot_is_over(void **state)
+{
+	static const uint32_t modes[] = {PERIODIC | VECTOR, VECTOR, PERIODIC | MASKED | VECTOR};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+		rig_init(1000000000);
+		set_divide_1();
+		lapic_mmio_write(cpu, LAPIC_LVT_TIMER, VECTOR);
+		lapic_mmio_write(cpu, LAPIC_TMICT, 1000);
+		run_to(1000);
+		assert_true(has_fired());
+		lapic_mmio_write(cpu, LAPIC_LVT_TIMER, modes[i]);
+		assert_int_equal(current(), 0);
+		assert_false(cpu->timer.is_armed);
+		run_to(10000);
+		assert_int_equal(current(), 0);
+		assert_false(has_fired());
+	}
+}
+
 /* 'Divide Configuration Register': 000 is 2, 001 4, 010 8, 011 16, 100 32, 101 64, 110 128, 111 1;
  * bit 2 of the register is not one of the three. */
 static void test_divide(void **state)
@@ -497,6 +519,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_shot),
+		TEST(test_one_shot_is_over),
 		TEST(test_divide),
 		TEST(test_longest),
 		TEST(test_exact_at_odd_rates),
