@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "boot/memory.h"
+#include "fakes/log.h"
 #include "lib/errno.h"
 #include "mm/space.h"
 
@@ -106,6 +107,25 @@ static void test_module_outside_of_ram(void **state)
 	assert_true(is_outside(&boot.free, MIB(8), MIB(9)));
 }
 
+/* For whoever looks into a boot that went wrong: all of it, at level debug. */
+static void test_map_is_logged(void **state)
+{
+	(void)state;
+	add_module(MIB(4), MIB(4) + 0x1234);
+	add_module(MIB(5), MIB(6));
+	log_set_level(LOG_DEBUG);
+	fake_log_clear();
+	assert_int_equal(memory_read_map(&boot), 0);
+	log_set_level(LOG_INFO);
+	assert_int_equal(fake_log_count("RAM: 0 to 0xa0000\n"), 1);
+	assert_int_equal(fake_log_count("RAM: 0x100000 to 0x800000\n"), 1);
+	assert_int_equal(fake_log_count("RAM: 0x900000 to 0x10000000\n"), 1);
+	assert_int_equal(fake_log_count("RAM: "), 4); /* and the image, which is this program's */
+	assert_int_equal(fake_log_count("module 1: 0x400000 to 0x401234\n"), 1);
+	assert_int_equal(fake_log_count("module 2: 0x500000 to 0x600000\n"), 1);
+	assert_int_equal(fake_log_count("module "), 2);
+}
+
 static void test_no_map(void **state)
 {
 	(void)state;
@@ -138,6 +158,7 @@ int main(void)
 		cmocka_unit_test_setup(test_modules_below_640k, setup),
 		cmocka_unit_test_setup(test_module_outside_of_ram, setup),
 		cmocka_unit_test_setup(test_no_map, setup),
+		cmocka_unit_test_setup(test_map_is_logged, setup),
 		cmocka_unit_test_setup(test_beyond_the_address_space, setup),
 	};
 

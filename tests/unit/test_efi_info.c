@@ -268,6 +268,10 @@ static void test_framebuffers(void **state)
 		{PixelBitMask, {0xf800, 0x7e0, 0x1f, 0}, 16, 11, 5, 0},
 		{PixelBitMask, {0x7c00, 0x3e0, 0x1f, 0}, 16, 10, 5, 0},
 		{PixelBitMask, {0xff0000, 0xff00, 0xff, 0xff000000}, 32, 16, 8, 0},
+		/* A bit behind a whole byte takes another; 24 bits are three. */
+		{PixelBitMask, {0x1f0000, 0xff00, 0xff, 0x1000000}, 32, 16, 8, 0},
+		{PixelBitMask, {0xff0000, 0xff00, 0xff, 0}, 24, 16, 8, 0},
+		{PixelBitMask, {0xf0, 0xf, 0x100, 0}, 16, 4, 0, 8},
 		{PixelBitMask, {0}, 0, 0, 0, 0},
 		{PixelBltOnly, {0}, 0, 0, 0, 0},
 	};

@@ -56,6 +56,31 @@ static unsigned requests(uint16_t port)
 	return irr;
 }
 
+/* A vCPU's own timers tell it that its nearest deadline may be another; the VM's do not. */
+static void test_deadlines_are_told(void **state)
+{
+	struct fake_vcpu *fake = fake_vcpu(vcpu);
+	struct lapic *lapic = &vcpu->lapic;
+
+	(void)state;
+	lapic_mmio_write(lapic, LAPIC_SVR, 0x1ff);
+	lapic_mmio_write(lapic, LAPIC_LVT_TIMER, 0x40);
+	fake->deadline_changes = 0;
+	lapic_mmio_write(lapic, LAPIC_TMICT, 1000000);
+	assert_true(fake->deadline_changes > 0);
+	assert_non_null(vcpu->timers.root);
+	fake->deadline_changes = 0;
+	lapic_mmio_write(lapic, LAPIC_TMICT, 0);
+	assert_true(fake->deadline_changes > 0);
+	assert_null(vcpu->timers.root);
+	fake->deadline_changes = 0;
+	io_write(vcpu, 0x43, 1, 0x34); /* the 8254's channel 0, mode 2 */
+	io_write(vcpu, 0x40, 1, 0);
+	io_write(vcpu, 0x40, 1, 0x10);
+	assert_int_equal(fake->deadline_changes, 0);
+	assert_non_null(vm->timers.root);
+}
+
 static void write_hpet(uint64_t reg, uint64_t value)
 {
 	mmio_write(vcpu, GPA(HPET + reg), 8, value);
@@ -125,6 +150,7 @@ static void test_com2(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_deadlines_are_told),
 		TEST(test_legacy_replacement),
 		TEST(test_com2),
 	};

@@ -227,6 +227,9 @@ static void test_kicks_are_traced(void **state)
 		if (is_on) {
 			assert_int_equal(out[0].event, TRACE_IPI_TAKEN);
 			assert_int_equal(out[0].tsc, 5000);
+			assert_int_equal(out[0].info, VECTOR_KICK);
+			assert_int_equal(out[0].arg, 0);
+			assert_int_equal(out[0].vcpu, 0);
 		}
 	}
 }
