@@ -203,6 +203,27 @@ static void test_the_boot_pcpu_handles(void **state)
 	assert_int_equal(runner.state, SCHED_STOPPED);
 }
 
+static void pin_meanwhile(void)
+{
+	runner.affinity = CPUMASK(2);
+}
+
+/* 'Whoever changes the affinity now sees it in the queue; or it is seen here': it goes on to where
+ * it may run. */
+static void test_pinned_while_it_starts(void **state)
+{
+	(void)state;
+	be(1);
+	be(0);
+	sched_set_kick_hook(pin_meanwhile);
+	sched_start(&runner);
+	sched_set_kick_hook(NULL);
+	assert_int_equal(runner.pcpu, 1);
+	assert_int_equal(sched_runq(0)->waiting, 0);
+	assert_int_equal(sched_runq(1)->waiting, 1);
+	assert_int_equal(sched_runq(1)->load, 1);
+}
+
 /* Interrupts that arrive are in the trace when that is asked for, and not else. */
 static void test_kicks_are_traced(void **state)
 {
@@ -239,11 +260,9 @@ static void test_kicks_are_traced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_the_first_idle_one_is_told),
-		TEST(test_nobody_is_current_afterwards),
-		TEST(test_the_boot_pcpu_handles),
-		TEST(test_kicks_are_traced),
-		TEST(test_a_long_wake_up),
+		TEST(test_the_first_idle_one_is_told), TEST(test_nobody_is_current_afterwards),
+		TEST(test_the_boot_pcpu_handles),      TEST(test_pinned_while_it_starts),
+		TEST(test_kicks_are_traced),           TEST(test_a_long_wake_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
