@@ -72,6 +72,11 @@ static int read_header(struct image *image, struct elf_file *elf)
 	elf->is_fixed = type == ET_EXEC;
 	if (!elf->phnum || phentsize != entry_size)
 		return not_elf(image, "has no program headers of the right size");
+	if (elf->phnum > ELF_SEGMENTS_MAX)
+		return image_fail(image, -ENOEXEC,
+				  "the kernel's ELF file has %u program headers; at most %u are "
+				  "looked at; link it with fewer",
+				  elf->phnum, ELF_SEGMENTS_MAX);
 	if (!range_is_inside(elf->phoff, elf->phnum * entry_size, 0, image->size))
 		return image_fail(image, -ENOEXEC,
 				  "the kernel's ELF program headers, %u at 0x%llx, lie outside the "
@@ -109,6 +114,7 @@ static bool is_from_file(const struct elf_segment *s)
 int elf_open(struct image *image, struct elf_file *elf)
 {
 	int err = read_header(image, elf);
+	uint64_t notes = 0;
 
 	for (uint32_t i = 0; i < elf->phnum && !err; i++) {
 		struct elf_segment s = elf_segment(image, elf, i);
@@ -128,6 +134,14 @@ int elf_open(struct image *image, struct elf_file *elf)
 					  i, (unsigned long long)s.filesz,
 					  (unsigned long long)s.offset,
 					  (unsigned long long)image->size);
+		/* Each is in the file, whose size fits many times. */
+		notes += s.type == PT_NOTE ? s.filesz : 0;
+		if (notes > ELF_NOTES_MAX)
+			return image_fail(image, -ENOEXEC,
+					  "the kernel's ELF notes have more than %llu bytes in "
+					  "all: they overlap, or are no kernel's; build it again, "
+					  "or strip it",
+					  (unsigned long long)ELF_NOTES_MAX);
 	}
 	return err;
 }

@@ -5,6 +5,13 @@
 
 #include "loader/image.h"
 
+/* What a file may have, so that looking through it costs little each time, also when its VM begins
+ * anew: program headers, section headers, bytes in all its PT_NOTE segments together. Kernels have
+ * tens, and hundreds of bytes. */
+#define ELF_SEGMENTS_MAX 256u
+#define ELF_SECTIONS_MAX 1024u
+#define ELF_NOTES_MAX    KIB(64)
+
 struct elf_file {
 	bool is_64;
 	bool is_fixed; /* ET_EXEC; otherwise ET_DYN */
@@ -19,7 +26,7 @@ struct elf_segment {
 };
 
 /* Checks the header: x86, little-endian, an executable; its program headers and what they load, and
- * its notes, inside the file. 0; or -ENOEXEC with the error written. */
+ * its notes, inside the file, and not too many. 0; or -ENOEXEC with the error written. */
 int __must_check elf_open(struct image *image, struct elf_file *elf);
 
 /* Program header `i` < phnum of an opened file. */
@@ -52,7 +59,8 @@ struct elf_sections {
 	uint64_t contents_len;
 };
 
-/* Checks that the headers, and the contents of all sections without an address, lie in the file. */
+/* Checks that the headers, and the contents of all sections without an address, lie in the file,
+ * and that they are not too many. */
 int __must_check elf_sections_open(struct image *image, const struct elf_file *elf,
 				   struct elf_sections *sections);
 

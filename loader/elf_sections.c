@@ -56,6 +56,11 @@ int elf_sections_open(struct image *image, const struct elf_file *elf,
 	*sections = (struct elf_sections){elf->shnum, elf->shentsize, elf->shstrndx, 0};
 	if (!elf->shnum)
 		return 0;
+	if (elf->shnum > ELF_SECTIONS_MAX)
+		return image_fail(image, -ENOEXEC,
+				  "the kernel's ELF file has %u sections; at most %u are handed "
+				  "over; link it with fewer, or strip it",
+				  elf->shnum, ELF_SECTIONS_MAX);
 	if (elf->shentsize != entsize ||
 	    !range_is_inside(elf->shoff, elf->shnum * entsize, 0, image->size))
 		return image_fail(image, -ENOEXEC,

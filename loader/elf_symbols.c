@@ -6,9 +6,11 @@
 
 #include "lib/checked.h"
 #include "lib/string.h"
+#include "loader/elf.h"
 
-/* A report looks at each of them several times. */
-#define SYMBOLS_MAX BIT_ULL(20)
+/* A report looks at each of them once, and so does each of the monitor's commands that names an
+ * address, which does so at once. */
+#define SYMBOLS_MAX BIT_ULL(19)
 
 struct header {
 	uint16_t type, shnum, shentsize;
@@ -67,6 +69,7 @@ static bool open_file(struct guest_symbols *s)
 	s->sections = header.shoff;
 	s->section_count = header.shnum;
 	return header.type == ET_EXEC && header.shentsize == entry_size &&
+	       header.shnum <= ELF_SECTIONS_MAX &&
 	       range_is_inside(header.shoff, header.shnum * entry_size, 0, s->size);
 }
 

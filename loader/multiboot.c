@@ -14,10 +14,13 @@ uint64_t multiboot_find(const struct image *image, uint32_t magic, uint32_t word
 	for (uint64_t at = 0; at + words * sizeof(uint32_t) <= end; at += align) {
 		uint32_t field[4], sum = 0;
 
+		memcpy(field, image->data + at, sizeof(field[0]));
+		if (field[0] != magic)
+			continue;
 		memcpy(field, image->data + at, words * sizeof(uint32_t));
 		for (uint32_t i = 0; i < words; i++)
 			sum += field[i];
-		if (field[0] == magic && !sum)
+		if (!sum)
 			return at;
 	}
 	return UINT64_MAX;

@@ -185,6 +185,10 @@ static int walk(struct image *image, struct multiboot *mb,
 				  header.architecture);
 	if (end > image->size)
 		return bad_header(image, "is longer than the file");
+	/* 'The Multiboot2 header must be contained completely within the first 32768 bytes of the
+	 * OS image'. */
+	if (end > MB2_HEADER_SEARCH)
+		return bad_header(image, "does not end in the file's first 32768 bytes");
 	while (!err) {
 		struct header_tag tag;
 

@@ -37,10 +37,18 @@ static uint64_t *table_of(uint64_t entry)
 	return hpa_to_ptr(HPA(entry & PT_ADDRESS_MASK));
 }
 
+/* What is set aside goes first. */
 static uint64_t *table_alloc(struct pt *pt)
 {
-	uint64_t *table = page_alloc_zeroed();
+	uint64_t *table = pt->spare;
 
+	if (table) {
+		pt->spare = *(void **)table;
+		pt->spares--;
+		table[0] = 0;
+	} else {
+		table = page_alloc_zeroed();
+	}
 	pt->tables += table != NULL;
 	return table;
 }
@@ -105,10 +113,45 @@ int pt_init(struct pt *pt, const struct pt_format *format)
 	return pt->root ? 0 : -ENOMEM;
 }
 
+/* The tables below a leaf of `size` when all of it is in leaves of 4 KiB. */
+static void count_splits(void *ctx, uint64_t va, uint64_t entry, uint64_t size)
+{
+	uint64_t *sum = ctx;
+
+	(void)va;
+	(void)entry;
+	for (uint64_t span = SIZE_2M; span <= size; span *= PT_ENTRIES)
+		*sum += size / span;
+}
+
+int pt_reserve_splits(struct pt *pt)
+{
+	uint64_t needed = 0;
+
+	pt_for_each_leaf(pt, count_splits, &needed);
+	while (pt->spares < needed) {
+		void **page = page_alloc_zeroed();
+
+		if (!page)
+			return -ENOMEM;
+		*page = pt->spare;
+		pt->spare = page;
+		pt->spares++;
+	}
+	return 0;
+}
+
 void pt_destroy(struct pt *pt)
 {
 	table_free(pt, pt->root, PT_ROOT);
 	pt->root = NULL;
+	while (pt->spare) {
+		void *page = pt->spare;
+
+		pt->spare = *(void **)page;
+		page_free_ptr(page);
+	}
+	pt->spares = 0;
 }
 
 /* What is being mapped, the same on all levels. */

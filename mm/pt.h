@@ -20,10 +20,16 @@ struct pt {
 	const struct pt_format *format;
 	uint64_t *root;
 	uint64_t tables; /* how many table pages it has, the root included */
+	void *spare;     /* table pages that are set aside, a list through their first words */
+	uint64_t spares;
 };
 
 /* A new empty root. -ENOMEM. */
 int __must_check pt_init(struct pt *pt, const struct pt_format *format);
+
+/* Sets aside the tables that splitting all large leaves that are there can need, down to 4 KiB:
+ * from then on pt_map over what is mapped, with smaller leaves, finds memory. -ENOMEM. */
+int __must_check pt_reserve_splits(struct pt *pt);
 
 /* Frees all tables, not what the leaves map. */
 void pt_destroy(struct pt *pt);

@@ -78,7 +78,8 @@ static int map_memory(struct vmx_vm *vm, const struct gmem *gmem)
 		if (ret)
 			return ret;
 	}
-	return 0;
+	/* What the VM may ever need for make_executable: another VM's fetches must not take it. */
+	return vmx_machine.has_split_executable ? pt_reserve_splits(&vm->ept) : 0;
 }
 
 int vm_arch_create(struct vm *vm)

@@ -10,6 +10,7 @@
 
 #include "fakes/guest_ram.h"
 #include "lib/errno.h"
+#include "loader/elf.h"
 
 /* Two segments: code at 2 MiB with bss behind it, data at 0x20000. */
 struct file {
@@ -261,6 +262,38 @@ static void test_too_many_segments(void **state)
 	assert_non_null(strstr(guest.error, "more than 32 loadable segments"));
 }
 
+/* So many headers that looking through them takes long, and notes that are one over another. */
+static void test_too_many_headers(void **state)
+{
+	const uint32_t size = sizeof(Elf64_Ehdr) + ELF_SEGMENTS_MAX * sizeof(Elf64_Phdr) + KIB(4);
+	uint8_t *many = calloc(1, size);
+	Elf64_Phdr *ph = (Elf64_Phdr *)(many + sizeof(Elf64_Ehdr));
+	Elf64_Ehdr *ehdr = (Elf64_Ehdr *)many;
+
+	(void)state;
+	*ehdr = file.ehdr;
+	ehdr->e_phoff = sizeof(*ehdr);
+	ehdr->e_phnum = ELF_SEGMENTS_MAX;
+	ehdr->e_entry = 0x200000;
+	ph[0] = (Elf64_Phdr){.p_type = PT_LOAD,
+			     .p_offset = size - 16,
+			     .p_paddr = 0x200000,
+			     .p_filesz = 16,
+			     .p_memsz = 16};
+	for (unsigned i = 1; i <= ELF_NOTES_MAX / KIB(4); i++)
+		ph[i] = (Elf64_Phdr){
+			.p_type = PT_NOTE, .p_offset = size - KIB(4), .p_filesz = KIB(4)};
+	assert_int_equal(fake_guest_load(&guest, many, size), 0);
+	ph[ELF_SEGMENTS_MAX - 1] =
+		(Elf64_Phdr){.p_type = PT_NOTE, .p_offset = size - 1, .p_filesz = 1};
+	assert_int_equal(fake_guest_load(&guest, many, size), -ENOEXEC);
+	assert_non_null(strstr(guest.error, "ELF notes have more than 65536 bytes in all"));
+	ehdr->e_phnum = ELF_SEGMENTS_MAX + 1;
+	assert_int_equal(fake_guest_load(&guest, many, size), -ENOEXEC);
+	assert_non_null(strstr(guest.error, "has 257 program headers; at most 256"));
+	free(many);
+}
+
 /* A few thousand files that are wrong somewhere: a message or a load, and nothing outside. */
 static void test_mutations(void **state)
 {
@@ -300,6 +333,7 @@ int main(void)
 		TEST(test_entry_outside),
 		TEST(test_initrd_and_modules_are_refused),
 		TEST(test_too_many_segments),
+		TEST(test_too_many_headers),
 		TEST(test_mutations),
 	};
 

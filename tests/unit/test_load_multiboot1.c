@@ -421,6 +421,9 @@ static void test_sections(void **state)
 	elf.ehdr.e_shnum = 5;
 	elf.ehdr.e_shentsize = 39;
 	assert_refused(&elf, sizeof(elf), "section headers, 5 of 39 bytes");
+	elf.ehdr.e_shnum = 1025;
+	elf.ehdr.e_shentsize = 40;
+	assert_refused(&elf, sizeof(elf), "has 1025 sections; at most 1024");
 	elf.ehdr.e_shnum = 0;
 	assert_loads(&elf, sizeof(elf));
 	assert_int_equal(info(0) & 0x20, 0);

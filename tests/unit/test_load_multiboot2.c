@@ -447,6 +447,19 @@ static void test_bad_headers(void **state)
 	assert_refused("is longer than the file");
 }
 
+/* 'The Multiboot2 header must be contained completely within the first 32768 bytes'. */
+static void test_header_beyond_its_place(void **state)
+{
+	static uint8_t big[KIB(40)];
+	struct file *f = (struct file *)big;
+
+	(void)state;
+	*f = file;
+	sign(f->header, KIB(36) / 4);
+	assert_int_equal(fake_guest_load(&guest, big, sizeof(big)), -ENOEXEC);
+	assert_non_null(strstr(guest.error, "does not end in the file's first 32768 bytes"));
+}
+
 static void test_truncated(void **state)
 {
 	(void)state;
@@ -504,12 +517,19 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_machine_state), TEST(test_information),
-		TEST(test_sections),      TEST(test_modules),
-		TEST(test_requests),      TEST(test_unknown_tags),
-		TEST(test_console),       TEST(test_addresses),
-		TEST(test_relocation),    TEST(test_relocation_by_addresses),
-		TEST(test_bad_headers),   TEST(test_truncated),
+		TEST(test_machine_state),
+		TEST(test_information),
+		TEST(test_sections),
+		TEST(test_modules),
+		TEST(test_requests),
+		TEST(test_unknown_tags),
+		TEST(test_console),
+		TEST(test_addresses),
+		TEST(test_relocation),
+		TEST(test_relocation_by_addresses),
+		TEST(test_header_beyond_its_place),
+		TEST(test_bad_headers),
+		TEST(test_truncated),
 		TEST(test_mutations),
 	};
 

@@ -387,6 +387,61 @@ static void test_terabytes(void **state)
 	pt_destroy(&pt);
 }
 
+/* Whoever else takes all memory meanwhile: no order of splits, down to 4 KiB or 2 MiB, of the same
+ * page again or of all, needs more than was set aside; all of them need just that; and it goes with
+ * the rest. */
+static void test_reserved_splits(void **state)
+{
+	const uint64_t end = 3 * SIZE_1G, split = 5 * SIZE_2M;
+	uint64_t random = 1, free, size;
+	struct pt pt;
+	hpa_t block;
+
+	(void)state;
+	memory_init(ARENA / PAGE_SIZE - 1);
+	free = page_free_bytes();
+	assert_int_equal(pt_init(&pt, &ept), 0);
+	assert_int_equal(pt_map(&pt, 0, 0, PAGE_SIZE * 3, 3, SIZE_1G), 0);
+	assert_int_equal(pt_map(&pt, SIZE_2M, SIZE_2M, SIZE_1G - SIZE_2M, 3, SIZE_1G), 0);
+	assert_int_equal(pt_map(&pt, SIZE_1G, SIZE_1G, 2 * SIZE_1G, 3, SIZE_1G), 0);
+	assert_int_equal(pt_reserve_splits(&pt), 0);
+	assert_int_equal(pt.spares, 511 + 2 * (1 + 512));
+	assert_int_equal(pt_reserve_splits(&pt), 0);
+	assert_int_equal(pt.spares, 511 + 2 * (1 + 512));
+	while (page_alloc(ORDER_4K, &block))
+		;
+	for (unsigned i = 0; i < 20000; i++) {
+		uint64_t at = SIZE_2M + (random >> 20) % ((end - SIZE_2M) / PAGE_SIZE) * PAGE_SIZE;
+		uint64_t start = ALIGN_DOWN(at, SIZE_2M);
+
+		random = random * 6364136223846793005 + 1442695040888963407;
+		assert_int_equal(pt_map(&pt, start, start, SIZE_2M, 7, PAGE_SIZE), 0);
+		assert_non_null(pt_lookup(&pt, at, &size));
+		assert_int_equal(size, PAGE_SIZE);
+	}
+	for (uint64_t at = SIZE_2M; at < end; at += SIZE_2M)
+		assert_int_equal(pt_map(&pt, at, at, SIZE_2M, 7, PAGE_SIZE), 0);
+	assert_int_equal(pt.spares, 0);
+	assert_null(pt.spare);
+	assert_null(pt_lookup(&pt, PAGE_SIZE * 3, &size));
+	pt_destroy(&pt);
+
+	/* One that is destroyed early, and one for which there is not enough. */
+	memory_init(16);
+	free = page_free_bytes();
+	assert_int_equal(pt_init(&pt, &ept), 0);
+	assert_int_equal(pt_map(&pt, 0, 0, split, 3, SIZE_1G), 0);
+	assert_int_equal(pt_reserve_splits(&pt), 0);
+	assert_int_equal(pt_map(&pt, 0, 0, SIZE_2M, 7, PAGE_SIZE), 0);
+	pt_destroy(&pt);
+	assert_int_equal(page_free_bytes(), free);
+	assert_int_equal(pt_init(&pt, &ept), 0);
+	assert_int_equal(pt_map(&pt, 0, 0, 20 * SIZE_2M, 3, SIZE_1G), 0);
+	assert_int_equal(pt_reserve_splits(&pt), -ENOMEM);
+	pt_destroy(&pt);
+	assert_int_equal(page_free_bytes(), free);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup(test_refuses, setup),
 		cmocka_unit_test_setup(test_no_memory, setup),
 		cmocka_unit_test_setup(test_for_each_leaf, setup),
+		cmocka_unit_test_setup(test_reserved_splits, setup),
 		cmocka_unit_test_setup(test_terabytes, setup),
 	};
 
