@@ -104,9 +104,10 @@ static void set_nics(struct vm_params *params, const struct vm_config *config)
 	}
 }
 
-/* Puts the VM's image into its memory, and vCPU 0 to its start. */
-static int load_vm(struct vm *vm, const struct vm_config *config, const char **format, char *error,
-		   size_t error_size)
+/* Puts the VM's image into its memory, large pieces later if there is a `fill`, and vCPU 0 to its
+ * start. */
+static int load_vm(struct vm *vm, const struct vm_config *config, struct guest_fill *fill,
+		   const char **format, char *error, size_t error_size)
 {
 	struct guest_shape shape = {
 		.vcpus = config->vcpus,
@@ -116,6 +117,7 @@ static int load_vm(struct vm *vm, const struct vm_config *config, const char **f
 		.high_end = vm->high_end,
 		/* Only one that nobody can guess is worth telling. */
 		.has_seed = vm->dev.entropy.has_rdseed || vm->dev.entropy.has_rdrand,
+		.fill = fill,
 	};
 	struct guest_entry entry;
 	int err;
@@ -142,7 +144,8 @@ static int reload_vm(struct vm *vm, char *error, size_t error_size)
 
 	for (uint32_t i = 0; i < config->vm_count; i++)
 		if (!strcmp(config->vm[i].name, vm->name))
-			return load_vm(vm, &config->vm[i], &format, error, error_size);
+			return load_vm(vm, &config->vm[i], &vm->restart.fill, &format, error,
+				       error_size);
 	return -ENOENT;
 }
 
@@ -242,7 +245,7 @@ static void build_vm(const struct boot *boot, uint32_t index)
 		fail(config, error);
 		return;
 	}
-	if (load_vm(vm, config, &format, error, sizeof(error))) {
+	if (load_vm(vm, config, NULL, &format, error, sizeof(error))) {
 		vm_destroy(vm);
 		fail(config, error);
 		return;

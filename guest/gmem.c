@@ -46,7 +46,7 @@ void *gmem_ptr(const struct gmem *gmem, gpa_t gpa, size_t len)
 	return p && len <= avail ? p : NULL;
 }
 
-static bool gmem_is_ram(const struct gmem *gmem, gpa_t gpa, size_t len)
+bool gmem_is_ram(const struct gmem *gmem, gpa_t gpa, size_t len)
 {
 	uint64_t last, avail;
 

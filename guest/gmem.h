@@ -31,6 +31,9 @@ int __must_check gmem_read(const struct gmem *gmem, gpa_t from, void *to, size_t
 int __must_check gmem_write(const struct gmem *gmem, gpa_t to, const void *from, size_t len);
 int __must_check gmem_zero(const struct gmem *gmem, gpa_t to, size_t len);
 
+/* Are all of these bytes RAM? */
+bool gmem_is_ram(const struct gmem *gmem, gpa_t gpa, size_t len);
+
 /* A pointer to `len` bytes that lie in one chunk, or NULL; for structures shared with the guest
  * (pvclock), which are written with single aligned stores. */
 void *gmem_ptr(const struct gmem *gmem, gpa_t gpa, size_t len);

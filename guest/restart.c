@@ -1,7 +1,9 @@
-/* A VM that begins anew after a reset (on-reset=restart). Its vCPUs stop; vCPU 0 then zeroes the
- * memory piece by piece, in its own turns, so that nobody else waits for a large VM; puts devices
- * and vCPUs into their power-up state; has the image loaded again; and starts the others. Whoever
+/* A VM that begins anew after a reset (on-reset=restart). Its vCPUs stop; vCPU 0 then puts
+ * the devices into their power-up state, zeroes the memory piece by piece, in its own turns, so
+ * that nobody else waits for a large VM; powers the vCPUs up; has the image loaded again, its large
+ * pieces in steps, too; and starts the others. Whoever
  * ends the VM meanwhile is served as ever: vCPU 0 looks for VCPU_REQ_STOP before each piece. */
+#include "cpu/insn.h"
 #include "guest/debug.h"
 #include "guest/kvm.h"
 #include "guest/platform.h"
@@ -10,7 +12,8 @@
 #include "lib/string.h"
 #include "mm/hostmap.h"
 
-#define PIECE MIB(4)
+#define ZERO_STEP     KIB(16)
+#define RESTARTS_TOLD 8u
 
 void vm_reset(struct vm *vm)
 {
@@ -47,35 +50,38 @@ void vm_begin_restart(struct vm *vm)
 	__atomic_store_n(&vm->is_resetting, false, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vm->has_ended, __ATOMIC_SEQ_CST))
 		return;
-	vm->zeroed = 0;
+	vm->restart.phase = RESTART_DEVICES;
+	/* Nobody writes to the guest's memory behind its back: neither this, nor a device. */
+	for (uint32_t i = 0; i < vm->params.vcpus; i++)
+		kvm_reset(vm->vcpu[i]);
 	__atomic_store_n(&vm->restarts, vm->restarts + 1, __ATOMIC_RELAXED);
-	log_info("VM '%s': reset, restart %u of %u", vm->name, vm->restarts, vm->params.restarts);
+	if (vm->restarts <= RESTARTS_TOLD)
+		log_info("VM '%s': reset, restart %u of %u%s", vm->name, vm->restarts,
+			 vm->params.restarts,
+			 vm->restarts == RESTARTS_TOLD ? " (further ones are only counted)" : "");
 	__atomic_fetch_or(&vm->vcpu[0]->requests, VCPU_REQ_RESTART, __ATOMIC_SEQ_CST);
 	sched_start(&vm->vcpu[0]->se);
 }
 
-/* Zeroes the next piece; false when nothing was left. */
-static bool zero_piece(struct vm *vm)
+/* Zeroes the next bytes. */
+static void zero_step(struct vm *vm)
 {
-	uint64_t at = vm->zeroed;
+	struct vm_restart *r = &vm->restart;
+	const struct gmem_chunk *chunk = &vm->gmem.chunk[r->index];
+	uint64_t len = MIN(chunk->len - r->done, ZERO_STEP);
 
-	for (uint32_t i = 0; i < vm->gmem.count; i++) {
-		const struct gmem_chunk *chunk = &vm->gmem.chunk[i];
-
-		if (at < chunk->len) {
-			uint64_t len = MIN(chunk->len - at, PIECE);
-
-			memset((uint8_t *)hpa_to_ptr(chunk->host) + at, 0, len);
-			vm->zeroed += len;
-			return true;
-		}
-		at -= chunk->len;
-	}
-	return false;
+	memset((uint8_t *)hpa_to_ptr(chunk->host) + r->done, 0, len);
+	r->done += len;
+	if (r->done < chunk->len)
+		return;
+	r->done = 0;
+	if (++r->index < vm->gmem.count)
+		return;
+	r->index = 0;
+	r->phase = RESTART_VCPUS;
 }
 
-/* False when the devices cannot be wired. */
-static bool power_up(struct vm *vm)
+static int reset_devices(struct vm *vm, char *error, size_t error_size)
 {
 	int ret;
 
@@ -84,34 +90,65 @@ static bool power_up(struct vm *vm)
 	vm->console.is_cut = false;
 	ret = platform_reset(vm);
 	spin_unlock(&vm->lock);
-	if (ret)
-		return false;
 	__atomic_store_n(&vm->has_unequal_tscs, false, __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < vm->params.vcpus; i++) {
-		vm->vcpu[i]->timers = (struct deadline_heap){0};
-		vm_power_up_vcpu(vm->vcpu[i]);
+	if (ret)
+		str_copy(error, "the devices cannot be wired again", error_size);
+	vm->restart.phase = RESTART_ZERO;
+	vm->restart.index = 0;
+	vm->restart.done = 0;
+	return ret;
+}
+
+static void power_up_next(struct vm *vm)
+{
+	struct vcpu *vcpu = vm->vcpu[vm->restart.index];
+
+	vcpu->timers = (struct deadline_heap){0};
+	vm_power_up_vcpu(vcpu);
+	if (++vm->restart.index == vm->params.vcpus)
+		vm->restart.phase = RESTART_LOAD;
+}
+
+/* True after the last step. */
+static bool step(struct vm *vm)
+{
+	struct vm_restart *r = &vm->restart;
+	char error[VM_REASON_MAX];
+	int ret = 0;
+
+	switch (r->phase) {
+	case RESTART_DEVICES:
+		ret = reset_devices(vm, error, sizeof(error));
+		break;
+	case RESTART_ZERO:
+		zero_step(vm);
+		break;
+	case RESTART_VCPUS:
+		power_up_next(vm);
+		break;
+	case RESTART_LOAD:
+		r->fill.count = r->fill.next = 0;
+		ret = vm_machine.reload(vm, error, sizeof(error));
+		r->phase = RESTART_FILL;
+		break;
+	case RESTART_FILL:
+		if (guest_fill_step(&r->fill, &vm->gmem))
+			break;
+		for (uint32_t i = 1; i < vm->params.vcpus; i++)
+			sched_start(&vm->vcpu[i]->se);
+		return true;
 	}
-	return true;
+	if (ret)
+		vm_end(vm, false, "restart: %s", error);
+	return ret != 0;
 }
 
 bool vm_restart_step(struct vm *vm)
 {
-	char error[VM_REASON_MAX] = "the devices cannot be wired again";
-	bool is_loaded;
+	uint64_t began = rdtsc();
 
-	/* From here on nobody writes to the guest's memory behind its back. */
-	for (uint32_t i = 0; !vm->zeroed && i < vm->params.vcpus; i++)
-		kvm_reset(vm->vcpu[i]);
-	if (zero_piece(vm))
-		return false;
-	percpu_set_long_work(true);
-	is_loaded = power_up(vm) && !vm_machine.reload(vm, error, sizeof(error));
-	percpu_set_long_work(false);
-	if (!is_loaded) {
-		vm_end(vm, false, "restart: %s", error);
-		return true;
-	}
-	for (uint32_t i = 1; i < vm->params.vcpus; i++)
-		sched_start(&vm->vcpu[i]->se);
+	while (!step(vm))
+		if (vcpu_is_piece_over(vm->vcpu[0], began))
+			return false;
 	return true;
 }

@@ -8,6 +8,8 @@
 #include "guest/platform.h"
 #include "guest/vcpu_arch.h"
 
+#define PIECE_NS 1000000u
+
 void vcpu_request(struct vcpu *vcpu, uint32_t bits)
 {
 	/* The read-modify-write orders the request before sched_kick's loads: see there. */
@@ -194,6 +196,15 @@ void vcpu_switched_out(struct vcpu *vcpu)
 		vcpu_arm_wake_timer(vcpu);
 	else if (vcpu->steal_area && vcpu->activity == VCPU_ACTIVE)
 		kvm_steal_preempted(vcpu);
+}
+
+bool vcpu_is_piece_over(const struct vcpu *vcpu, uint64_t began)
+{
+	uint64_t now = rdtsc();
+
+	sched_run_timers(now);
+	return now - began >= ns_to_tsc(&vm_machine.tsc, PIECE_NS) ||
+	       sched_is_slice_over(sched_this_runq(), &vcpu->se, now);
 }
 
 uint64_t vcpu_tsc(const struct vcpu *vcpu)

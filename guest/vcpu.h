@@ -183,6 +183,13 @@ void vcpu_switched_out(struct vcpu *vcpu);
  * Owner pCPU. */
 void vcpu_spins(struct vcpu *vcpu);
 
+/* Work that a vCPU does in its turns instead of its guest, for its VM's end or new beginning, is
+ * done in pieces of steps, of WORK_NS each at the most. After each step of a piece that began at
+ * `began` (TSC), runs this pCPU's timers; is the piece over, because the turn is, or after a
+ * millisecond? The vCPU then gives way, and goes on in its next turn, which comes at once when
+ * nobody waits. Owner pCPU, no lock held. */
+bool vcpu_is_piece_over(const struct vcpu *vcpu, uint64_t began);
+
 /* The guest's TSC as this vCPU reads it, now, in ticks. */
 uint64_t vcpu_tsc(const struct vcpu *vcpu);
 

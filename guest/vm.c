@@ -226,7 +226,11 @@ int vm_create(const struct vm_params *params, struct vm **out, char *error, size
 	if (!ret)
 		ret = vm_arch_create(vm);
 	if (ret) {
-		fmt_snprintf(error, error_size, "vm '%s': no memory for its page tables", vm->name);
+		fmt_snprintf(
+			error, error_size,
+			"vm '%s': no memory for its page tables: give the VM less mem=, or the "
+			"machine more",
+			vm->name);
 		goto fail;
 	}
 	for (uint32_t i = 0; i < params->vcpus; i++) {

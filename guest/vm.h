@@ -6,6 +6,7 @@
 
 #include "guest/console.h"
 #include "guest/devices.h"
+#include "guest/fill.h"
 #include "guest/gmem.h"
 #include "guest/output.h"
 #include "guest/post.h"
@@ -53,11 +54,28 @@ struct vm_machine {
 	uint64_t boot_wall_ns; /* wall clock at TSC 0, nanoseconds since 1970 UTC */
 	/* A VM has ended, or stops to begin anew; on any pCPU, the VM's lock may be held. */
 	void (*on_end)(void);
-	/* Loads a VM's image into its zeroed memory again and sets how vCPU 0 begins, on the pCPU
-	 * where that runs. A negative errno, and why. */
+	/* Loads a VM's image into its zeroed memory again, but for the large pieces that it notes
+	 * in vm->restart.fill, and sets how vCPU 0 begins, on the pCPU where that runs. A negative
+	 * errno, and why. */
 	int (*reload)(struct vm *vm, char *error, size_t error_size);
 };
 extern struct vm_machine vm_machine;
+
+/* What a restart does, one after the other: guest/restart.c. */
+enum restart_phase {
+	RESTART_DEVICES,
+	RESTART_ZERO,  /* chunk `index`, of which `done` bytes are zeroed */
+	RESTART_VCPUS, /* vCPU `index` is next */
+	RESTART_LOAD,
+	RESTART_FILL,
+};
+
+struct vm_restart {
+	enum restart_phase phase;
+	uint32_t index;
+	uint64_t done;
+	struct guest_fill fill;
+};
 
 struct vm {
 	char name[VM_NAME_MAX];  /* (i) */
@@ -88,9 +106,9 @@ struct vm {
 	bool has_unequal_tscs; /* (l) written, (a) read: a guest write has moved a vCPU's own */
 	uint32_t wakeups;      /* (a) requests made that end halts: see vm_check_halted */
 
-	bool is_resetting; /* (a) its vCPUs stop for a restart that has not begun */
-	uint32_t restarts; /* (a) relaxed: begun so far; one at a time writes */
-	uint64_t zeroed;   /* vCPU 0's: bytes of memory that this restart has zeroed */
+	bool is_resetting;         /* (a) its vCPUs stop for a restart that has not begun */
+	uint32_t restarts;         /* (a) relaxed: begun so far; one at a time writes */
+	struct vm_restart restart; /* vCPU 0's: how far it has come */
 
 	bool is_ending;             /* (a) the first to set it decides how it ends */
 	bool has_ended;             /* (a) the verdict below is written */
@@ -132,8 +150,8 @@ void vm_reset(struct vm *vm);
 /* After vm_reset, when all vCPUs have stopped: has vCPU 0 do the restart. One caller at a time. */
 void vm_begin_restart(struct vm *vm);
 
-/* One bounded piece of the restart, by vCPU 0 (VCPU_REQ_RESTART), which then gives way. True after
- * the last, when the VM has begun anew or has ended. */
+/* The next piece of the restart (vcpu_is_piece_over), by vCPU 0 (VCPU_REQ_RESTART), which then
+ * gives way. True after the last, when the VM has begun anew or has ended. */
 bool vm_restart_step(struct vm *vm);
 
 /* A vCPU as after power-up; all but vCPU 0's first state. */

@@ -196,7 +196,7 @@ int elf_load_at(struct image *image, const struct elf_file *elf, uint64_t slide,
 			continue;
 		err = image_write(image, to, image->data + s.offset, s.filesz);
 		if (!err)
-			err = image_zero(image, to + s.filesz, s.memsz - s.filesz);
+			err = image_write_zeros(image, to + s.filesz, s.memsz - s.filesz);
 	}
 	return err;
 }

@@ -3,6 +3,7 @@
 #include <asm/e820.h>
 
 #include "loader/image.h"
+#include "guest/fill.h"
 #include "lib/checked.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
@@ -153,20 +154,45 @@ struct image_place image_place_high(uint64_t limit)
 	return (struct image_place){GUEST_HOLE_END, limit, PAGE_SIZE, true};
 }
 
+static int no_ram(struct image *image, uint64_t to, uint64_t len)
+{
+	return image_fail(image, -EFAULT, "no RAM at 0x%llx, 0x%llx bytes", (unsigned long long)to,
+			  (unsigned long long)len);
+}
+
+/* Notes a large piece for later. */
+static int put_later(struct image *image, uint64_t to, const void *from, uint64_t len)
+{
+	int err = guest_fill_add(image->shape->fill, image->gmem, GPA(to), from, len);
+
+	if (err == -ENOSPC)
+		return image_fail(image, err,
+				  "the kernel has more than %u large pieces; link it with fewer",
+				  GUEST_FILL_MAX);
+	return err ? no_ram(image, to, len) : 0;
+}
+
+static bool is_for_later(const struct image *image, uint64_t len)
+{
+	return image->shape->fill && len > GUEST_FILL_STEP;
+}
+
 int image_write(struct image *image, uint64_t to, const void *from, uint64_t len)
 {
-	if (gmem_write(image->gmem, GPA(to), from, len))
-		return image_fail(image, -EFAULT, "no RAM at 0x%llx, 0x%llx bytes",
-				  (unsigned long long)to, (unsigned long long)len);
-	return 0;
+	if (is_for_later(image, len))
+		return put_later(image, to, from, len);
+	return gmem_write(image->gmem, GPA(to), from, len) ? no_ram(image, to, len) : 0;
+}
+
+int image_write_zeros(struct image *image, uint64_t to, uint64_t len)
+{
+	return is_for_later(image, len) ? put_later(image, to, NULL, len)
+					: image_zero(image, to, len);
 }
 
 int image_zero(struct image *image, uint64_t to, uint64_t len)
 {
-	if (gmem_zero(image->gmem, GPA(to), len))
-		return image_fail(image, -EFAULT, "no RAM at 0x%llx, 0x%llx bytes",
-				  (unsigned long long)to, (unsigned long long)len);
-	return 0;
+	return gmem_zero(image->gmem, GPA(to), len) ? no_ram(image, to, len) : 0;
 }
 
 int image_put_file(struct image *image, const struct boot_module *file,

@@ -32,6 +32,9 @@ struct guest_shape {
 	/* Random bytes for the guest's own generator, by a bzImage's setup_data. */
 	bool has_seed;
 	uint8_t seed[32];
+	/* Where the image's large pieces are noted, to be copied later from the files, which stay;
+	 * NULL: they are copied at once. */
+	struct guest_fill *fill;
 };
 
 /* Loads config->kernel with its initrd, modules and command line. Builds the ACPI tables. 0; or a

@@ -56,6 +56,20 @@ static int put_entry(struct image *image, uint64_t table, uint32_t index, uint64
 	return image_write(image, table + index * sizeof(value), &value, sizeof(value));
 }
 
+/* One page directory, of 2M pages from `pa` on, some entries at a time. */
+static int put_page_directory(struct image *image, uint64_t table, uint64_t pa)
+{
+	uint64_t entry[64];
+	int err = 0;
+
+	for (uint32_t i = 0; i < 512 && !err; i += ARRAY_SIZE(entry)) {
+		for (uint32_t k = 0; k < ARRAY_SIZE(entry); k++)
+			entry[k] = (pa + (i + k) * SIZE_2M) | PTE_P | PTE_RW | PDE_PS;
+		err = image_write(image, table + i * sizeof(entry[0]), entry, sizeof(entry));
+	}
+	return err;
+}
+
 static int put_page_tables(struct image *image)
 {
 	uint64_t len = LOWMEM_INFO - LOWMEM_PML4;
@@ -68,8 +82,8 @@ static int put_page_tables(struct image *image)
 	for (uint32_t i = 0; i < IDENTITY_GIB && !err; i++)
 		err = put_entry(image, LOWMEM_PDPT, i,
 				(LOWMEM_PD + i * PAGE_SIZE) | PTE_P | PTE_RW);
-	for (uint32_t i = 0; i < IDENTITY_GIB * 512 && !err; i++)
-		err = put_entry(image, LOWMEM_PD, i, i * SIZE_2M | PTE_P | PTE_RW | PDE_PS);
+	for (uint32_t i = 0; i < IDENTITY_GIB && !err; i++)
+		err = put_page_directory(image, LOWMEM_PD + i * PAGE_SIZE, i * SIZE_1G);
 	image->entry->cr3 = LOWMEM_PML4;
 	return err;
 }

@@ -40,7 +40,8 @@ enum exit_verdict vmx_end_vm(struct vmx_vcpu *v, const char *fmt, ...)
 	fmt_vsnprintf(reason, sizeof(reason), fmt, args);
 	va_end(args);
 	vm_end(v->vcpu.vm, false, "%s", reason);
-	vmx_report_end(v);
+	/* Where another has ended it, its request may still be on the way. */
+	__atomic_fetch_or(&v->vcpu.requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
 	return EXIT_STOP;
 }
 

@@ -1,6 +1,7 @@
 /* What a person needs to see of a vCPU that ended badly. */
 #include <asm/vmx.h>
 
+#include "cpu/insn.h"
 #include "cpu/trap.h"
 #include "guest/exit_log.h"
 #include "guest/linear.h"
@@ -17,6 +18,17 @@
 #define FULL_REPORTS_MAX 16u
 #define LINE_REPORTS_MAX 256u
 
+/* RIP, the stack's words, the last exits' RIPs. */
+#define FULL_PLACES (1 + STACK_WORDS + VCPU_EXIT_LOG)
+
+/* A report takes as long as its VM's file has symbols, and the console for its lines: the vCPU
+ * gives it in its turns, piece by piece. First the names of all its addresses are looked for. */
+struct report {
+	struct symbol_search names;
+	uint32_t part; /* the next */
+	bool is_full;
+};
+
 /* " NAME+0xOFFSET" where the guest's file knows the address, else "". */
 struct place {
 	char text[GUEST_SYMBOL_MAX + 24];
@@ -27,7 +39,7 @@ static struct place place_of(const struct vmx_vcpu *v, uint64_t address)
 	struct guest_symbol symbol;
 	struct place place = {""};
 
-	if (guest_symbol_find(&v->vcpu.vm->symbols, address, &symbol))
+	if (symbol_search_find(&v->report->names, address, &symbol))
 		fmt_snprintf(place.text, sizeof(place.text), " %s+%#lx", symbol.name,
 			     symbol.offset);
 	return place;
@@ -148,8 +160,9 @@ static const struct {
 	{"LDTR", GUEST_LDTR_SELECTOR, GUEST_LDTR_BASE, GUEST_LDTR_LIMIT, GUEST_LDTR_ACCESS_RIGHTS},
 };
 
-static void report_segments(void)
+static void report_segments(struct vmx_vcpu *v)
 {
+	(void)v;
 	for (unsigned i = 0; i < ARRAY_SIZE(segments); i++)
 		log_info("  %-4s %04lx base %016lx limit %08lx access %05lx", segments[i].name,
 			 vmread(segments[i].selector), vmread(segments[i].base),
@@ -191,39 +204,62 @@ static uint64_t stack_word(const uint8_t *bytes, unsigned width)
 	return word;
 }
 
-/* The words on top of the stack, in as many lines as they are bytes wide; then those that point
- * into a function. */
-static void report_stack(struct vmx_vcpu *v)
+/* The words on top of the stack, as the guest pushes them. */
+struct stack {
+	unsigned width, words;
+	uint64_t word[STACK_WORDS];
+};
+
+static void read_stack(struct vmx_vcpu *v, struct stack *stack)
 {
-	unsigned width = vcpu_stack_width(&v->vcpu), digits = 2 * width, a_line = 32 / width;
+	unsigned width = vcpu_stack_width(&v->vcpu);
 	uint64_t rsp = vmread(GUEST_RSP) & (width == 8 ? UINT64_MAX : BIT_ULL(8 * width) - 1);
 	uint8_t bytes[STACK_WORDS * 8];
 	size_t n = vcpu_read_linear(&v->vcpu, vcpu_linear(&v->vcpu, SEG_SS, rsp), bytes,
 				    (size_t)STACK_WORDS * width);
-	unsigned words = (unsigned)(n / width);
 
-	if (!words)
+	*stack = (struct stack){.width = width, .words = (unsigned)(n / width)};
+	for (unsigned i = 0; i < stack->words; i++)
+		stack->word[i] = stack_word(bytes + (size_t)i * width, width);
+}
+
+/* In as many lines as they are bytes wide. */
+static void report_stack(struct vmx_vcpu *v)
+{
+	struct stack stack;
+	unsigned a_line;
+
+	read_stack(v, &stack);
+	a_line = 32 / stack.width;
+	if (!stack.words)
 		log_info("  stack: not mapped");
-	for (unsigned i = 0; i < words; i += a_line) {
+	for (unsigned i = 0; i < stack.words; i += a_line) {
 		char line[128] = "";
 		size_t len = 0;
 
-		for (unsigned k = i; k < MIN(words, i + a_line); k++)
+		for (unsigned k = i; k < MIN(stack.words, i + a_line); k++)
 			len += (size_t)fmt_snprintf(line + len, sizeof(line) - len, " %0*lx",
-						    (int)digits,
-						    stack_word(bytes + (size_t)k * width, width));
-		log_info("  stack +%02x:%s", i * width, line);
-	}
-	for (unsigned i = 0; i < words; i++) {
-		uint64_t word = stack_word(bytes + (size_t)i * width, width);
-		struct place place = place_of(v, word);
-
-		if (place.text[0])
-			log_info("  stack +%02x: %#lx%s", i * width, word, place.text);
+						    (int)(2 * stack.width), stack.word[k]);
+		log_info("  stack +%02x:%s", i * stack.width, line);
 	}
 }
 
-static void report_exits(const struct vmx_vcpu *v)
+/* Those that point into a function. */
+static void report_stack_names(struct vmx_vcpu *v)
+{
+	struct stack stack;
+
+	read_stack(v, &stack);
+	for (unsigned i = 0; i < stack.words; i++) {
+		struct place place = place_of(v, stack.word[i]);
+
+		if (place.text[0])
+			log_info("  stack +%02x: %#lx%s", i * stack.width, stack.word[i],
+				 place.text);
+	}
+}
+
+static void report_exits(struct vmx_vcpu *v)
 {
 	struct exit_run run[VCPU_EXIT_LOG];
 	uint32_t count = exit_log_runs(&v->vcpu, EXIT_REASON_IO_INSTRUCTION, run);
@@ -242,16 +278,9 @@ static void report_exits(const struct vmx_vcpu *v)
 	}
 }
 
-/* All that there is to know of the vCPU, in some sixty lines. Nothing changes. */
-static void report_in_full(struct vmx_vcpu *v)
+static void report_reason(struct vmx_vcpu *v)
 {
-	report_exit(v);
-	report_pending(v);
-	report_registers(v);
-	report_segments();
-	report_code(v);
-	report_stack(v);
-	report_exits(v);
+	log_info("VM '%s' vCPU %u: %s", v->vcpu.vm->name, v->vcpu.index, v->vcpu.vm->reason);
 }
 
 /* Nothing has been logged of a vCPU that waits for its first SIPI. */
@@ -271,27 +300,84 @@ static void report_line(struct vmx_vcpu *v)
 		 last_exit_name(v));
 }
 
-/* False when there have been `max`. */
-static bool may_report(uint32_t *count, uint32_t max)
-{
-	uint32_t number = __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+/* All that there is to know of the vCPU, in some sixty lines; or one. Nothing changes. */
+static void (*const full_parts[])(struct vmx_vcpu *v) = {
+	report_reason, report_exit,  report_pending,     report_registers, report_segments,
+	report_code,   report_stack, report_stack_names, report_exits,
+};
+static void (*const line_parts[])(struct vmx_vcpu *v) = {report_line};
 
-	if (number == max)
+/* The next of `max` numbers; false when there are no more. */
+static bool take_number(uint32_t *count, uint32_t max, uint32_t *number)
+{
+	*number = __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+	if (*number == max)
 		log_info("there were %u reports of this kind: the others are left out", max);
-	return number < max;
+	return *number < max;
 }
 
-void vmx_report_end(struct vmx_vcpu *v)
+static struct report *begin_full(struct vmx_vcpu *v, uint32_t number)
+{
+	static struct report reports[FULL_REPORTS_MAX];
+	static struct symbol_place places[FULL_REPORTS_MAX][FULL_PLACES];
+	uint64_t address[FULL_PLACES];
+	uint32_t count = 0;
+	struct stack stack;
+
+	read_stack(v, &stack);
+	address[count++] = vmread(GUEST_RIP);
+	for (unsigned i = 0; i < stack.words; i++)
+		address[count++] = stack.word[i];
+	for (uint32_t age = 0; age < VCPU_EXIT_LOG; age++)
+		address[count++] = vcpu_past_exit(&v->vcpu, age)->rip;
+	reports[number].is_full = true;
+	symbol_search_begin(&reports[number].names, &v->vcpu.vm->symbols, places[number], address,
+			    count);
+	return &reports[number];
+}
+
+static struct report *begin_line(struct vmx_vcpu *v, uint32_t number)
+{
+	static struct report reports[LINE_REPORTS_MAX];
+	static struct symbol_place places[LINE_REPORTS_MAX];
+	uint64_t rip = vmread(GUEST_RIP);
+
+	symbol_search_begin(&reports[number].names, &v->vcpu.vm->symbols, &places[number], &rip, 1);
+	return &reports[number];
+}
+
+/* NULL when there were too many. */
+static struct report *begin(struct vmx_vcpu *v)
 {
 	static uint32_t full_reports, line_reports; /* (a) */
+	uint32_t number;
+
+	if (v->vcpu.vm->ended_by == v->vcpu.index &&
+	    take_number(&full_reports, FULL_REPORTS_MAX, &number))
+		return begin_full(v, number);
+	return take_number(&line_reports, LINE_REPORTS_MAX, &number) ? begin_line(v, number) : NULL;
+}
+
+bool vmx_report_end(struct vmx_vcpu *v)
+{
 	const struct vm *vm = v->vcpu.vm;
+	uint64_t began = rdtsc();
+	struct report *report;
+	uint32_t parts;
 
 	if (!__atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE) || vm->is_ok || vm->is_quit)
-		return;
-	if (vm->ended_by == v->vcpu.index && may_report(&full_reports, FULL_REPORTS_MAX)) {
-		log_info("VM '%s' vCPU %u: %s", vm->name, v->vcpu.index, vm->reason);
-		report_in_full(v);
-	} else if (may_report(&line_reports, LINE_REPORTS_MAX)) {
-		report_line(v);
+		return true;
+	if (!v->report)
+		v->report = begin(v);
+	report = v->report;
+	if (!report)
+		return true;
+	parts = report->is_full ? ARRAY_SIZE(full_parts) : ARRAY_SIZE(line_parts);
+	while (report->part < parts) {
+		if (symbol_search_step(&report->names))
+			(report->is_full ? full_parts : line_parts)[report->part++](v);
+		if (report->part < parts && vcpu_is_piece_over(&v->vcpu, began))
+			return false;
 	}
+	return true;
 }

@@ -47,8 +47,7 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		/* It stays set: whoever enters again must see it. */
 		__atomic_fetch_or(&vcpu->requests, VCPU_REQ_STOP, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&vcpu->activity, activity, __ATOMIC_RELEASE);
-		vmx_report_end(v);
-		*verdict = SCHED_ENDED;
+		*verdict = vmx_report_end(v) ? SCHED_ENDED : SCHED_PREEMPTED;
 		return false;
 	}
 	if (unlikely(requests & VCPU_REQ_RESTART)) {
@@ -113,14 +112,14 @@ static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 
 /* The guest could not be entered: its VM ends, and no other. Every failed entry comes here, with
  * what the CPU says of it: `what`, and the number by which `kind` tells it. Interrupts are off, and
- * on afterwards. */
+ * on afterwards. The stop that has been requested is served in the next turn, with a report. */
 static __cold enum sched_verdict end_failed_entry(struct vmx_vcpu *v, const char *what,
 						  const char *kind, uint64_t number)
 {
 	irq_enable();
 	(void)vmx_end_vm(v, "%s (%s %lu, exit qualification 0x%lx)", what, kind, number,
 			 vmread(EXIT_QUALIFICATION));
-	return SCHED_ENDED;
+	return SCHED_PREEMPTED;
 }
 
 /* A failed entry that comes with an exit reason, or a reason beyond the table. */
@@ -135,7 +134,7 @@ static __cold enum sched_verdict end_on_reason(struct vmx_vcpu *v, uint32_t reas
 	irq_enable();
 	(void)vmx_end_vm(v, "exit reason %#x, which Carousel does not know, qualification %#lx",
 			 reason, vmread(EXIT_QUALIFICATION));
-	return SCHED_ENDED;
+	return SCHED_PREEMPTED;
 }
 
 struct vmx_entry_failure vmx_entry_failed(bool was_launched, uint64_t return_address)
@@ -315,9 +314,8 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_pl
 				verdict = SCHED_WAIT;
 				break;
 			}
-		} else {
-			return SCHED_ENDED;
 		}
+		/* EXIT_STOP: served above. */
 	}
 	account_exit(stats, since, rdtsc());
 	return verdict;

@@ -65,6 +65,7 @@ struct vmx_vcpu {
 	uint32_t vpid_flushed_on; /* (o) the pCPU whose TLB has nothing stale under `vpid` */
 	struct exit_stats exits[EXIT_REASONS + 1]; /* (o) written; the last: EXIT_TURN */
 	uint64_t vmptrlds, vmclears, migrations;   /* (o) */
+	struct report *report; /* (o) of its bad end, as far as it has come (vmx/report.c) */
 
 	/* (o) the debugger's part in this vCPU (vmx/debug.c) */
 	struct {
@@ -194,7 +195,7 @@ enum exit_verdict {
 	EXIT_RESUME, /* enter again where it is */
 	EXIT_SKIP,   /* after the instruction */
 	EXIT_HALT,   /* after the instruction, when an event has come */
-	EXIT_STOP,   /* the VM has ended */
+	EXIT_STOP,   /* the VM has ended: VCPU_REQ_STOP is set */
 };
 /* A power of two in size: the dispatch is in every exit's path. */
 struct __aligned(32) exit_row
@@ -228,8 +229,9 @@ enum exit_verdict vmx_handle_dr_access(struct vmx_vcpu *v);
 bool vmx_debug_takes(struct vmx_vcpu *v, uint32_t info);
 void vmx_debug_reset(struct vmx_vcpu *v); /* after a reset of the rest */
 
-/* vmx/report.c: of a vCPU that comes to rest because its VM has ended, if that was bad */
-void vmx_report_end(struct vmx_vcpu *v);
+/* vmx/report.c: the next piece of what is told of a vCPU that comes to rest because its VM has
+ * ended, if that was bad; true when there is no more. In its turn, its VMCS current. */
+bool vmx_report_end(struct vmx_vcpu *v);
 
 #include "vmx/vmx_insn.h"
 

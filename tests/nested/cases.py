@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import attack_cases
+import bound_cases
 import entry_cases
 import fault_cases
 import fixtures
@@ -356,6 +357,6 @@ def all_cases(_is_listing: bool = False) -> list[Case]:
     for cpus in (1, 2, 4):
         cases += stubs(cpus) + smp(cpus) + restarts(cpus)
     cases += kvm_cases() + local_apic() + programs() + multiboot() + virtio() + net()
-    cases += hot_paths() + monitor_cases.cases() + attack_cases.cases()
+    cases += hot_paths() + monitor_cases.cases() + attack_cases.cases() + bound_cases.cases()
     return cases + boot_cases() + repeatability() + firmware_and_models() + bad_modules() + no_vmx() + \
         consoles() + report_cases.cases() + fault_cases.cases() + entry_cases.cases()

@@ -144,3 +144,37 @@ def carousel_elsewhere(address: int) -> str:
 
 
 BIOS_ROM_OPTION = "romimage: file=bios.rom"
+
+
+def many_symbols(count: int = 300000) -> str:
+    """The stub that ends by a triple fault, with a symbol table of its own: so many names of functions in its
+    code, the nearest of which are the last."""
+    try:
+        with open(stub_path("triple"), "rb") as file:
+            body = bytearray(file.read())
+    except OSError:
+        return _write("many-symbols.elf", b"")
+    base, size, names = 0x200000, 0x3000, b"\0far\0near\0"
+    table = b"".join(struct.pack("<IBBHQQ", 1, 2, 0, 1, base + 1 + at % 15, 0) for at in range(count - 1))
+    table += struct.pack("<IBBHQQ", 5, 2, 0, 1, base, 0)
+    at = len(body)
+    body += table + names
+    headers = [struct.pack("<IIQQQQIIQQ", *fields) for fields in (
+        (0,) * 10,
+        (0, 1, 6, base, 0, size, 0, 0, 16, 0),                                  # code
+        (0, 2, 0, 0, at, len(table), 3, 0, 8, 24),                              # symbols
+        (0, 3, 0, 0, at + len(table), len(names), 0, 0, 1, 0))]                 # their names
+    struct.pack_into("<Q", body, 0x28, len(body))
+    struct.pack_into("<HHH", body, 0x3a, 64, len(headers), 0)
+    return _write("many-symbols.elf", bytes(body) + b"".join(headers))
+
+
+def many_notes(count: int) -> str:
+    """An ELF file of so many PT_NOTE headers over the same 4 MiB, in which there is no note of Xen's."""
+    size = 4 << 20
+    header = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 1 << 20, 64, 0, 0, 64, 56, count,
+                                                        0, 0, 0)
+    at = 64 + 56 * count
+    notes = struct.pack("<III4s", 4, 0, 1, b"GNU\0") * (size // 16)
+    return _write(f"many-notes-{count}.elf",
+                  header + struct.pack("<IIQQQQQQ", 4, 0, at, 0, 0, size, size, 4) * count + notes)

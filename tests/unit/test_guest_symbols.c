@@ -163,6 +163,17 @@ static void test_files_without_names(void **state)
 	elf_symbols_open(&symbols, bytes, sizeof(file));
 	assert_no_name(TEXT);
 	file.ehdr.e_type = ET_EXEC;
+	{
+		static uint8_t many[sizeof(file) + 1025 * sizeof(Elf64_Shdr)];
+
+		memcpy(many, &file, sizeof(file));
+		((Elf64_Ehdr *)many)->e_shnum = 1024;
+		elf_symbols_open(&symbols, many, sizeof(many));
+		assert_name(TEXT, "start", 0);
+		((Elf64_Ehdr *)many)->e_shnum = 1025;
+		elf_symbols_open(&symbols, many, sizeof(many));
+		assert_no_name(TEXT);
+	}
 	file.shdr[S_SYMBOLS].sh_type = SHT_DYNSYM;
 	elf_symbols_open(&symbols, bytes, sizeof(file));
 	assert_no_name(TEXT);
@@ -174,6 +185,58 @@ static void test_files_without_names(void **state)
 	file.shdr[S_SYMBOLS].sh_size = UINT64_MAX;
 	elf_symbols_open(&symbols, bytes, sizeof(file));
 	assert_no_name(TEXT);
+}
+
+/* Many addresses at once find what each finds alone, in as many steps as there are symbols, not as
+ * there are addresses. */
+static void test_many_addresses_at_once(void **state)
+{
+	static struct {
+		__typeof__(file) file;
+		Elf64_Sym sym[1000];
+	} many;
+	uint32_t random = 7, found_count = 0;
+	struct symbol_place place[57];
+	struct symbol_search search;
+	uint64_t address[57];
+
+	(void)state;
+	for (unsigned round = 0; round < 200; round++) {
+		unsigned steps = 1;
+
+		many.file = file;
+		many.file.shdr[S_SYMBOLS].sh_offset = offsetof(__typeof__(many), sym);
+		many.file.shdr[S_SYMBOLS].sh_size = sizeof(many.sym);
+		/* Two sections of code, of which the second lies in the first. */
+		many.file.shdr[S_DATA].sh_flags = SHF_ALLOC | SHF_EXECINSTR;
+		many.file.shdr[S_DATA].sh_addr = TEXT + 0x300;
+		for (unsigned i = 0; i < 1000; i++) {
+			random = random * 1664525 + 1013904223;
+			many.sym[i] =
+				sym(round % 2 || i < 20 ? (random >> 3) % 40 : 0, random >> 30,
+				    (random >> 28) % 3, (uint16_t)((random >> 25) % 4),
+				    TEXT - 16 + (random >> 8) % 0x800, (random >> 20) % 0x40);
+		}
+		for (unsigned i = 0; i < 57; i++) {
+			random = random * 1664525 + 1013904223;
+			address[i] = TEXT - 32 + (random >> 8) % 0x820;
+		}
+		elf_symbols_open(&symbols, (const uint8_t *)&many, sizeof(many));
+		symbol_search_begin(&search, &symbols, place, address, 57);
+		while (!symbol_search_step(&search))
+			assert_in_range(++steps, 1, SECTIONS / 4 + 1000 / 32 + 3);
+		for (unsigned i = 0; i < 57; i++) {
+			struct guest_symbol together = {"", 0}, alone = {"", 0};
+			bool is_found = symbol_search_find(&search, address[i], &together);
+
+			assert_int_equal(guest_symbol_find(&symbols, address[i], &alone), is_found);
+			assert_string_equal(together.name, alone.name);
+			assert_int_equal(together.offset, alone.offset);
+			found_count += is_found;
+		}
+		assert_false(symbol_search_find(&search, 1, &(struct guest_symbol){"", 0}));
+	}
+	assert_in_range(found_count, 1000, 200 * 57 - 1000);
 }
 
 static void test_32_bits(void **state)
@@ -247,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup(test_names_are_printable_and_bounded, setup),
 		cmocka_unit_test_setup(test_a_long_name_is_cut, setup),
 		cmocka_unit_test_setup(test_files_without_names, setup),
+		cmocka_unit_test_setup(test_many_addresses_at_once, setup),
 		cmocka_unit_test_setup(test_32_bits, setup),
 		cmocka_unit_test_setup(test_damaged_files, setup),
 	};

@@ -6,6 +6,7 @@
 
 #include <linux/serial_reg.h>
 
+#include "fakes/insn.h"
 #include "fakes/vcpu_arch.h"
 #include "guest/io.h"
 #include "guest/platform.h"
@@ -15,7 +16,8 @@
 #include <string.h>
 
 #define COM1     0x3f8
-#define MEM      MIB(9) /* more than two pieces */
+#define MEM      MIB(9)
+#define IMAGE    KIB(400)
 #define MARK_LOW 0x5000u
 #define MARK_TOP (MEM - 8)
 
@@ -23,14 +25,20 @@ static struct vm *vm;
 static unsigned reloads;
 static int reload_result;
 
+/* A large image that it notes. */
 static int fake_reload(struct vm *which, char *error, size_t error_size)
 {
+	static uint8_t image[IMAGE];
+
 	reloads++;
-	if (reload_result)
+	if (reload_result) {
 		fmt_snprintf(error, error_size, "no image");
-	else
-		which->vcpu[0]->activity = VCPU_ACTIVE;
-	return reload_result;
+		return reload_result;
+	}
+	memset(image, 0x11, sizeof(image));
+	which->vcpu[0]->activity = VCPU_ACTIVE;
+	return guest_fill_add(&which->restart.fill, &which->gmem, GPA(MARK_LOW + 8), image,
+			      sizeof(image));
 }
 
 static int setup(void **state)
@@ -88,8 +96,15 @@ static void assert_ended(bool is_ok, const char *reason)
 	assert_stopping();
 }
 
+/* vCPU 0 runs: nobody waits any more. */
+static void take_vcpu0(void)
+{
+	__atomic_store_n(&sched_this_runq()->waiting, 0, __ATOMIC_RELAXED);
+}
+
 static void run_restart(void)
 {
+	take_vcpu0();
 	for (unsigned steps = 0; !vm_restart_step(vm); steps++)
 		assert_true(steps < 100);
 }
@@ -141,13 +156,24 @@ static void test_restart(void **state)
 	assert_int_equal(vcpu0->se.state, SCHED_RUNNABLE);
 	assert_int_equal(vcpu1->se.state, SCHED_STOPPED);
 
-	/* In pieces: a step is bounded, whatever mem= is. */
+	/* In pieces: a step is bounded, whatever mem= and the image are. Somebody who waits is let
+	 * on after each; otherwise one look at the time in ten begins a new one. */
+	assert_false(vm_restart_step(vm));
+	assert_int_equal(vm->restart.phase, RESTART_ZERO);
+	assert_false(vm_restart_step(vm));
+	assert_int_equal(vm->restart.done, KIB(16));
+	take_vcpu0();
+	fake_tsc_set_step(100000);
 	while (!vm_restart_step(vm)) {
-		assert_int_equal(reloads, 0);
+		assert_true(reloads || !vm->restart.fill.next);
 		steps++;
 	}
-	assert_in_range(steps, 3, 3 + vm->gmem.count);
+	fake_tsc_set_step(0);
+	assert_in_range(steps, (MEM + IMAGE) / KIB(16) / 11, (MEM + IMAGE) / KIB(16) / 8 + 4);
 	assert_int_equal(reloads, 1);
+	assert_int_equal(peek(MARK_LOW + 8), 0x1111111111111111);
+	assert_int_equal(peek(MARK_LOW + IMAGE), 0x1111111111111111);
+	assert_int_equal(peek(MARK_LOW + 8 + IMAGE), 0);
 	assert_int_equal(peek(MARK_LOW), 0);
 	assert_int_equal(peek(MARK_TOP), 0);
 	assert_int_equal(io_read(vcpu0, COM1 + UART_IER, 1), 0);
@@ -206,7 +232,9 @@ static void test_end_in_between(void **state)
 	(void)state;
 	guest_resets();
 	vm_begin_restart(vm);
+	fake_tsc_set_step(1000000);
 	assert_false(vm_restart_step(vm));
+	fake_tsc_set_step(0);
 	assert_true(vm_end(vm, true, "by command"));
 	assert_ended(true, "by command");
 	run_restart();
