@@ -39,7 +39,7 @@ static void begin(void)
 	memcpy(rig.fake->reg, start.reg, sizeof(start.reg));
 	memcpy(rig.fake->segment, start.segment, sizeof(start.segment));
 	fake_tsc_set_step(WORK_NS / 50);
-	rig.known = NULL;
+	rig.cause = NULL;
 	rig.vcpu->requests = 0;
 	memset(rig.memory, 0x5a, sizeof(rig.memory));
 	clear(0);
@@ -81,9 +81,39 @@ static void set_state(struct input *in)
 		rig.fake->segment[SEG_DS].limit = take16(in);
 }
 
+/* What the exit told, which need not agree with the instruction: another vCPU may have written it
+ * anew. NULL, that the rig finds one that agrees, more often than not. */
+static void set_cause(struct input *in)
+{
+	static struct emulate_cause cause;
+	uint8_t how = take8(in);
+
+	rig.cause = NULL;
+	if (how & 3)
+		return;
+	cause = (struct emulate_cause){.kind = how & 4 ? EMULATE_PORT : EMULATE_MEMORY};
+	if (how & 4) {
+		cause.is_write = how & 0x80;
+		cause.port = PORT + (how >> 6);
+		cause.size = (uint8_t)(1u << (how >> 3 & 3) % 3);
+		cause.address_size = how & 0x20 ? 8 : 0;
+		cause.is_repeated = how & 0x40;
+	} else {
+		cause.is_write = how & 8;
+		cause.has_la = how & 0x10;
+		cause.la = take_register(in);
+		cause.gpa = GPA(how & 0x20 ? DEV + (cause.la & 0xfff) : take_register(in));
+	}
+	rig.cause = &cause;
+}
+
 static void check(enum emulate_result result, const struct vcpu_regs *before, uint64_t rsp)
 {
 	REQUIRE(rig.count <= ACCESSES_MAX);
+	/* A port is reached only where the CPU has found it permitted. */
+	for (unsigned i = 0; rig.cause && i < rig.count; i++)
+		REQUIRE(!rig.log[i].is_port || (rig.cause->kind == EMULATE_PORT &&
+						rig.log[i].offset == rig.cause->port - PORT));
 	switch (result) {
 	case EMULATE_DONE:
 		REQUIRE(rig.e.len >= 1 && rig.e.len <= INSN_MAX_LEN);
@@ -113,6 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < STEPS_MAX && in.left; i++) {
 		unsigned len = 1 + take8(&in) % INSN_MAX_LEN, repeats = 0;
 		enum emulate_result result;
+
+		set_cause(&in);
 
 		take_bytes(&in, code, sizeof(code));
 		ram_write(CODE, code, len);
