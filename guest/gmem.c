@@ -99,7 +99,9 @@ static int gmem_access(const struct gmem *gmem, gpa_t gpa, enum gmem_op op, void
 
 		p = gmem_piece(gmem, GPA(gpa.v + done), &avail);
 		n = MIN((uint64_t)(len - done), avail);
-		access_piece(op, p, (uint8_t *)to + done, (const uint8_t *)from + done, n);
+		/* To add to a NULL pointer is undefined. */
+		access_piece(op, p, to ? (uint8_t *)to + done : NULL,
+			     from ? (const uint8_t *)from + done : NULL, n);
 		done += n;
 	}
 	return 0;
