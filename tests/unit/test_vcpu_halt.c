@@ -117,6 +117,23 @@ static void accept(void)
 	lapic_mmio_write(&vcpu->lapic, LAPIC_EOI, 0);
 }
 
+/* An interrupt whose delivery an exception has cut short has left the local APIC's IRR: it ends a
+ * halt that is open for it all the same, and is nothing to one that is not. INIT forgets it. */
+static void test_kept_interrupt(void **state)
+{
+	(void)state;
+	vcpu->kept_interrupt = VCPU_KEPT_INTERRUPT; /* vector 0 */
+	assert_goes_on(true);
+	assert_int_equal(vcpu->kept_interrupt, VCPU_KEPT_INTERRUPT);
+	assert_blocks(false);
+	vcpu->is_nmi_pending = true;
+	vcpu->is_unhalted = true;
+	vcpu_reset(vcpu, true);
+	assert_int_equal(vcpu->kept_interrupt, 0);
+	assert_false(vcpu->is_nmi_pending);
+	assert_false(vcpu->is_unhalted);
+}
+
 /* The event was there before the halt: no poll, no block, nothing to count. */
 static void test_event_already_there(void **state)
 {
@@ -515,6 +532,7 @@ static void test_owed_ticks_come_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_kept_interrupt),
 		TEST(test_event_already_there),
 		TEST(test_owed_ticks_come_at_once),
 		TEST(test_first_halt_blocks_and_grows),
