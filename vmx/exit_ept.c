@@ -42,7 +42,9 @@ enum exit_verdict vmx_handle_ept_violation(struct vmx_vcpu *v)
 		.gpa = gpa,
 	};
 
-	vmx_block_nmi_again(qualification, false, v->loaded.has_injection ? INTR_INFO_VALID : 0);
+	if (unlikely(qualification & INTR_INFO_NMI_UNBLOCKING))
+		vmx_block_nmi_again(qualification, false,
+				    v->loaded.has_injection ? INTR_INFO_VALID : 0);
 	if (chunk && (qualification & EPT_VIOLATION_FETCH))
 		return make_executable(v, chunk, gpa);
 	if (chunk)
