@@ -8,7 +8,7 @@
 
 #define BYTES    48
 #define OUT_IB   0xe6
-#define END_PORT 0xf4 /* would end the VM */
+#define END_PORT 0xf4 /* and the three behind it would end the VM */
 
 /* Bytes as they come, or with those that matter more often. */
 static uint8_t any_byte(struct fuzz_cpu *cpu)
@@ -29,7 +29,7 @@ static void work(struct fuzz_cpu *cpu)
 	for (unsigned i = 0; i < BYTES; i++)
 		do
 			code[i] = any_byte(cpu);
-		while (i && (code[i - 1] & 0xfe) == OUT_IB && code[i] == END_PORT);
+		while (i && (code[i - 1] & 0xfe) == OUT_IB && (code[i] & ~3) == END_PORT);
 	fuzz_run(cpu, &frame);
 }
 

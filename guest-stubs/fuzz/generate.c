@@ -122,7 +122,12 @@ static void strings(struct fuzz_cpu *cpu, struct snippet *s)
 	put(s, FUZZ_PICK(cpu, opcodes), 1);
 	s->frame->rdi = fuzz_once_in(cpu, 2) ? fuzz_device(cpu) : fuzz_address(cpu);
 	s->frame->rsi = fuzz_once_in(cpu, 2) ? fuzz_device(cpu) : fuzz_address(cpu);
-	s->frame->rcx = fuzz_once_in(cpu, 16) ? fuzz_value(cpu) : fuzz_below(cpu, 300);
+	s->frame->rcx = fuzz_below(cpu, 300);
+	if (fuzz_once_in(cpu, 16)) {
+		s->frame->rcx = fuzz_value(cpu);
+		s->frame->rflags &=
+			~(uint64_t)X86_EFLAGS_DF; /* not down over all that is its own */
+	}
 }
 
 /* Any port but those that end the VM: they come seldom. */
@@ -132,7 +137,7 @@ static uint64_t any_port(struct fuzz_cpu *cpu)
 		0x20,  0x21,  0xa0,  0xa1,  0x40,  0x43,  0x61,  0x70,  0x71,  0x60,   0x510,
 		0x511, 0x514, 0x518, 0x4d0, 0x4d1, 0x600, 0x602, 0x604, 0x608, 0xcf8,  0xcfc,
 		0xcfe, 0x3f8, 0x3f9, 0x3fb, 0x3fd, 0x2f8, 0x2fa, 0xe9,  0x80,  0xffff, 0x8900};
-	static const uint16_t ends[] = {END_PORT, 0x604, 0xcf9, 0x64, 0x92, 0xb2};
+	static const uint16_t ends[] = {END_PORT, END_PORT + 3, 0x604, 0xcf9, 0x64, 0x92, 0xb2};
 	uint64_t port = fuzz_once_in(cpu, 3) ? fuzz_random(cpu) & 0xffff
 					     : FUZZ_PICK(cpu, used) + fuzz_below(cpu, 2);
 
