@@ -78,6 +78,34 @@ static void test_good(void **state)
 	assert_int_equal(image.segment[1].zero_size, 0x4f00);
 }
 
+/* As many segments as there is room for, and one more. */
+static void test_many_segments(void **state)
+{
+	(void)state;
+	for (unsigned n = EFI_IMAGE_SEGMENTS_MAX; n <= EFI_IMAGE_SEGMENTS_MAX + 1; n++) {
+		uint8_t *file = calloc(1, FILE_SIZE);
+		struct elf_file f = good();
+		const char *wrong;
+
+		f.ehdr.e_phoff = 0x800;
+		f.ehdr.e_phnum = (uint16_t)n;
+		memcpy(file, &f, sizeof(f));
+		for (unsigned i = 0; i < n; i++) {
+			Elf64_Phdr phdr = f.phdr[0];
+
+			phdr.p_paddr += i * 0x1000;
+			memcpy(file + 0x800 + i * sizeof(phdr), &phdr, sizeof(phdr));
+		}
+		wrong = efi_image_read(&image, file, FILE_SIZE);
+		free(file);
+		if (n == EFI_IMAGE_SEGMENTS_MAX)
+			assert_null(wrong);
+		else
+			assert_string_equal(wrong, "has too many segments");
+		assert_int_equal(image.segment_count, EFI_IMAGE_SEGMENTS_MAX);
+	}
+}
+
 #define EXPECT(message, change)                                                                    \
 	do {                                                                                       \
 		struct elf_file f = good();                                                        \
@@ -132,9 +160,8 @@ static void test_cut_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_foreign_files),
-		cmocka_unit_test(test_bad_segments),
+		cmocka_unit_test(test_good),          cmocka_unit_test(test_many_segments),
+		cmocka_unit_test(test_foreign_files), cmocka_unit_test(test_bad_segments),
 		cmocka_unit_test(test_cut_off),
 	};
 

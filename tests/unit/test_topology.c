@@ -65,6 +65,18 @@ static void test_endless_levels(void **state)
 	assert_int_equal(t.package_shift, 8);
 }
 
+/* A CPU without leaf 4 has one core. */
+static void test_without_leaf_4(void **state)
+{
+	static const struct fake_cpuid table[] = {
+		{0, 0, {.eax = 3}}, {1, 0, {.ebx = 0x00010800}}, {4, 0, {.eax = 3u << 26}}};
+	struct cpu_topology t = read_with(table, ARRAY_SIZE(table));
+
+	(void)state;
+	assert_int_equal(t.core_shift, 0);
+	assert_int_equal(t.package_shift, 0);
+}
+
 /* Leaf 0x1f has modules and dies besides: the last level's shift is the package's. */
 static void test_leaf_1f_comes_first(void **state)
 {
@@ -133,6 +145,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_leaf_b),
+		cmocka_unit_test(test_without_leaf_4),
 		cmocka_unit_test(test_endless_levels),
 		cmocka_unit_test(test_level_without_cpus),
 		cmocka_unit_test(test_leaf_1f_comes_first),
