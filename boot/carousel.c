@@ -237,6 +237,9 @@ void carousel_main(const struct boot *boot)
 	if (options->trace_groups && !dump_has_sink())
 		log_warn("trace=: nobody will see it: name a port by dump=");
 	watchdog_init(options->watchdog_s * boot->tsc.hz, boot->tsc.hz);
+	sched_set_budget(ns_to_tsc(&boot->tsc, BUDGET_BURST_NS),
+			 ns_to_tsc(&boot->tsc, BUDGET_PIECE_NS),
+			 ns_to_tsc(&boot->tsc, BUDGET_EXIT_NS));
 	begin_others();
 	has_bad_input = build_vms(boot);
 	if (!vm_count())

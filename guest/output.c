@@ -69,4 +69,5 @@ bool vm_output_given(struct vm *vm, uint32_t bytes)
 void vm_output_init(struct vm *vm)
 {
 	sched_timer_init(&vm->output.timer, look);
+	vm->output.timer.payer = &vm->payer;
 }

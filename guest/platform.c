@@ -27,23 +27,64 @@ static void arm_vm_timer(struct vm *vm)
 	uint64_t next = deadline_next(&vm->timers), host = next - vm->tsc_offset;
 
 	/* The host's TSC is ahead of the VM's. A guest can name a time that it never reaches. */
-	if (next != DEADLINE_NEVER && host >= next)
-		sched_timer_arm(&vm->timer, host);
-	else
+	if (next == DEADLINE_NEVER || host < next)
 		sched_timer_cancel(&vm->timer);
+	else if (sched_is_turn_of(&vm->payer))
+		sched_timer_arm_here(&vm->timer, host);
+	else
+		sched_timer_arm(&vm->timer, host);
 	/* The vCPU that runs here may have to leave the guest earlier now. */
 	if (current && container_of(current, struct vcpu, se)->vm == vm)
 		vcpu_arch_deadline_changed(container_of(current, struct vcpu, se));
 }
 
+/* The devices' work is not done now: it comes again at `when`, or in one of the VM's own turns. */
+static void put_off(struct vm *vm, uint64_t when)
+{
+	sched_timer_retry(&vm->timer, when);
+	/* As with requests (sched_kick): set, and then looked who runs; whoever is picked is
+	 * RUNNING, and then looks. */
+	if (__atomic_exchange_n(&vm->is_work_put_off, true, __ATOMIC_SEQ_CST))
+		return;
+	for (uint32_t i = 0; i < vm->params.vcpus; i++) {
+		if (__atomic_load_n(&vm->vcpu[i]->se.state, __ATOMIC_SEQ_CST) != SCHED_RUNNING)
+			continue;
+		vcpu_request(vm->vcpu[i], VCPU_REQ_DEVICES);
+		return;
+	}
+}
+
+void platform_fetch_work(struct vm *vm)
+{
+	__atomic_store_n(&vm->is_work_put_off, false, __ATOMIC_SEQ_CST);
+	spin_lock(&vm->lock);
+	arm_vm_timer(vm);
+	spin_unlock(&vm->lock);
+}
+
+bool platform_lock_for_work(struct vm *vm)
+{
+	if (!sched_is_turn_of(&vm->payer))
+		return spin_trylock(&vm->lock);
+	spin_lock(&vm->lock);
+	return true;
+}
+
+/* One piece of work: what is due besides comes next, if there is time for it. */
 static void vm_timer_expired(struct sched_timer *timer, uint64_t now)
 {
 	struct vm *vm = container_of(timer, struct vm, timer);
+	uint64_t at = sched_timer_may_work_at(timer, now);
 	struct deadline *d;
 
-	spin_lock(&vm->lock);
+	if (at > now || !platform_lock_for_work(vm)) {
+		put_off(vm, MAX(at, now + ns_to_tsc(&vm_machine.tsc, LOCK_RETRY_NS)));
+		return;
+	}
+	__atomic_store_n(&vm->is_work_put_off, false, __ATOMIC_SEQ_CST);
 	now = vm_tsc(vm, now);
-	while (!vm->has_ended && (d = deadline_pop_expired(&vm->timers, now))) {
+	d = vm->has_ended ? NULL : deadline_pop_expired(&vm->timers, now);
+	if (d) {
 		struct platform_timer *t = container_of(d, struct platform_timer, deadline);
 
 		t->is_armed = false;
@@ -394,6 +435,7 @@ int platform_init(struct vm *vm)
 	int ret = init_devices(vm);
 
 	sched_timer_init(&vm->timer, vm_timer_expired);
+	vm->timer.payer = &vm->payer;
 	vm_calls_init(vm);
 	vm_output_init(vm);
 	rtc_init(&vm->dev.rtc, &vm->platform, replaceable_irq(vm, 8));

@@ -55,6 +55,20 @@ static inline int platform_take_interrupt(struct vcpu *vcpu, int found)
 	return found;
 }
 
+/* In one of the VM's turns: brings the devices' work that was put off elsewhere to this pCPU, which
+ * does it before it enters the guest. Takes the VM's lock. */
+void platform_fetch_work(struct vm *vm);
+static inline void platform_look_for_work(struct vm *vm)
+{
+	if (unlikely(__atomic_load_n(&vm->is_work_put_off, __ATOMIC_RELAXED)))
+		platform_fetch_work(vm);
+}
+
+/* Takes the VM's lock for work that nobody's turn may wait for but its own; false when somebody has
+ * it: then again after LOCK_RETRY_NS. */
+#define LOCK_RETRY_NS 50000u
+bool __must_check platform_lock_for_work(struct vm *vm);
+
 /* The vCPU halts and could take an interrupt: ticks that are owed to the guest come now. Owner
  * pCPU; takes the VM's lock only when there are some. */
 void platform_hurry_ticks(struct vcpu *vcpu);

@@ -4,9 +4,11 @@
  *
  * The list needs no lock: posts push, and the timer takes all of it. Who pushes to the empty list
  * arms the timer, on this pCPU, where alone it expires and empties the list: nobody else arms it in
- * between. */
+ * between. What it takes is charged to the VM that has posted: to whose turn it is, or whose device
+ * is served. It is never put off: the sender is what is throttled. */
 #include "guest/post.h"
 
+#include "guest/platform.h"
 #include "guest/vm.h"
 #include "sched/sched.h"
 
@@ -15,8 +17,11 @@ static void run_calls(struct sched_timer *timer, uint64_t now)
 	struct vm *vm = container_of(timer, struct vm, calls.timer);
 	struct platform_call *call, *next;
 
-	(void)now;
-	spin_lock(&vm->lock);
+	/* Whoever has posted waits for nobody. The list is not empty: nobody else arms this. */
+	if (!platform_lock_for_work(vm)) {
+		sched_timer_arm(timer, now + ns_to_tsc(&vm_machine.tsc, LOCK_RETRY_NS));
+		return;
+	}
 	call = __atomic_exchange_n(&vm->calls.first, NULL, __ATOMIC_ACQ_REL);
 	for (; call; call = next) {
 		next = call->next;
@@ -46,6 +51,7 @@ void vm_post(struct vm *vm, struct platform_call *call)
 					      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 	if (first)
 		return;
+	vm->calls.timer.payer = sched_this_payer();
 	sched_timer_arm(&vm->calls.timer, 0);
 	/* The vCPU that runs here looks before it goes on. */
 	sched_run_kick_hook();

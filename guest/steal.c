@@ -11,9 +11,12 @@ _Static_assert(sizeof(struct kvm_steal_time) == 64,
 
 uint64_t kvm_steal_ns(const struct vcpu *vcpu)
 {
-	/* The time in RUNNABLE is this pCPU's to read while the vCPU runs here: only the way out
-	 * of RUNNING changes it. */
-	return tsc_to_ns(&vm_machine.tsc, sched_time_in(&vcpu->se, SCHED_RUNNABLE, rdtsc()));
+	uint64_t now = rdtsc();
+
+	/* Runnable and not running: it waited, or its pCPU worked for others. Both are this pCPU's
+	 * to read while the vCPU runs here: only the way out of RUNNING changes the first. */
+	return tsc_to_ns(&vm_machine.tsc, sched_time_in(&vcpu->se, SCHED_RUNNABLE, now) +
+						  sched_time_in(&vcpu->se, SCHED_LENT, now));
 }
 
 void kvm_steal_switched_in(struct vcpu *vcpu)

@@ -112,7 +112,7 @@ bool vcpu_halt(struct vcpu *vcpu, bool is_interrupt_open)
 
 bool vcpu_resume_from_halt(struct vcpu *vcpu)
 {
-	const uint32_t taken = VCPU_REQ_EVENT | VCPU_REQ_CLOCK;
+	const uint32_t taken = VCPU_REQ_EVENT | VCPU_REQ_CLOCK | VCPU_REQ_DEVICES;
 	uint32_t lone_sipi = VCPU_REQ_STARTUP;
 
 	/* What ends the halt stays set until the vCPU is active (vm_check_halted looks at the
@@ -160,6 +160,7 @@ void vcpu_expire_timers(struct vcpu *vcpu, uint64_t now)
 void vcpu_init_timers(struct vcpu *vcpu)
 {
 	sched_timer_init(&vcpu->wake_timer, wake_timer_expired);
+	vcpu->wake_timer.payer = &vcpu->vm->payer;
 }
 
 void vcpu_reset(struct vcpu *vcpu, bool is_init)

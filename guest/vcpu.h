@@ -28,6 +28,8 @@ struct vm;
 #define VCPU_REQ_PAUSE_DEBUGGER BIT(10)
 #define VCPU_REQ_PAUSE_CONSOLE  BIT(11) /* guest/output.h */
 #define VCPU_REQ_PAUSED         (VCPU_REQ_PAUSE_MONITOR | VCPU_REQ_PAUSE_DEBUGGER | VCPU_REQ_PAUSE_CONSOLE)
+/* Work of the VM's devices was put off until one of its turns (platform_fetch_work). */
+#define VCPU_REQ_DEVICES        BIT(12)
 /* Those that end a halt by themselves. */
 #define VCPU_REQ_WAKES          (VCPU_REQ_NMI | VCPU_REQ_INIT | VCPU_REQ_STOP | VCPU_REQ_UNHALT)
 

@@ -176,6 +176,7 @@ static int create_vcpu(struct vm *vm, uint32_t index, char *error, size_t error_
 	vcpu_init_timers(vcpu);
 	vm_power_up_vcpu(vcpu);
 	sched_entity_init(&vcpu->se, vcpu_arch_sched_ops(), &affinity, vm->params.slice, rdtsc());
+	vcpu->se.payer = &vm->payer;
 	if (vm->params.cap && vm->params.cap < 100) {
 		vcpu->se.cap_period = ns_to_tsc(&vm_machine.tsc, CAP_PERIOD_NS);
 		vcpu->se.cap_budget = vcpu->se.cap_period * vm->params.cap / 100;
@@ -252,6 +253,7 @@ int vm_list(struct vm *vm)
 	vm->id = vm_total;
 	for (uint32_t i = 0; i < vm->params.vcpus; i++)
 		vm->vcpu[i]->se.id = (uint16_t)(vm->id * MAX_VM_VCPUS + i + 1);
+	vm->payer.id = (uint16_t)(vm->id + 1);
 	vms[vm_total] = vm;
 	/* Other pCPUs look at the table while it grows. */
 	__atomic_store_n(&vm_total, vm_total + 1, __ATOMIC_RELEASE);

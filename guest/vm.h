@@ -95,6 +95,8 @@ struct vm {
 	struct guest_devices dev;                   /* (l), but local APICs and what is (i) */
 	struct deadline_heap timers;                /* (l) VM-wide platform timers; VM TSC ticks */
 	struct sched_timer timer;                   /* armed for the nearest of them */
+	bool is_work_put_off;                       /* (a) it came at somebody else's expense */
+	struct sched_payer payer;                   /* what its devices cost others */
 	struct guest_console console, console2;     /* (l) COM1's, COM2's */
 	struct guest_output output;                 /* how far those are ahead */
 	struct vm_calls calls;                      /* posted from outside */

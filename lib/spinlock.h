@@ -52,6 +52,21 @@ static inline void spin_lock(struct spinlock *lock)
 		__builtin_ia32_pause();
 }
 
+/* Takes it if nobody has it, nor waits for it. */
+static inline bool spin_trylock(struct spinlock *lock)
+{
+	uint32_t ticket = __atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE);
+
+	if (!__atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		return false;
+#ifdef CONFIG_DEBUG
+	if (spinlock_debug)
+		spinlock_debug->acquiring(lock);
+#endif
+	return true;
+}
+
 static inline void spin_unlock(struct spinlock *lock)
 {
 	uint32_t owner = __atomic_load_n(&lock->owner, __ATOMIC_RELAXED);

@@ -22,12 +22,16 @@ enum trace_event {
 	TRACE_ENTRY = 11,   /* the guest goes on */
 	TRACE_INJECT = 12, /* arg: the vector; info: the event's type, as in VM-entry information */
 	TRACE_IPI = 13,    /* sent; arg: the target's APIC ID; info: the vector */
-	TRACE_IPI_TAKEN = 14 /* info: the vector */
+	TRACE_IPI_TAKEN = 14, /* info: the vector */
+	/* In the vCPU's turn its pCPU does others' work, arg: for that VM, its number plus 1; 0:
+	 * the hypervisor's own. Without a vCPU: between two turns */
+	TRACE_LEND = 15,
+	TRACE_LEND_END = 16,
 };
 
 /* Groups that can be on or off: bits of trace_switch.groups. */
 enum trace_group {
-	TRACE_GROUP_SCHED = BIT(0), /* events 1 to 7 */
+	TRACE_GROUP_SCHED = BIT(0), /* events 1 to 7, 15 and 16 */
 	TRACE_GROUP_POLL = BIT(1),
 	TRACE_GROUP_EXIT = BIT(2),
 	TRACE_GROUP_INJECT = BIT(3),

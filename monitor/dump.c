@@ -44,6 +44,7 @@ static void dump_vm(struct frame_writer *w, const struct vm *vm)
 		.vcpus = vm->params.vcpus,
 		.has_ended = __atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE),
 		.restarts = __atomic_load_n(&vm->restarts, __ATOMIC_RELAXED),
+		.devices = __atomic_load_n(&vm->payer.spent, __ATOMIC_RELAXED),
 	};
 
 	d.is_ok = d.has_ended && vm->is_ok;
@@ -144,6 +145,7 @@ static void dump_vcpu(struct frame_writer *w, const struct vcpu *vcpu)
 	d.wait = time[SCHED_RUNNABLE];
 	d.run = time[SCHED_RUNNING];
 	d.halt = time[SCHED_BLOCKED];
+	d.lent = time[SCHED_LENT];
 	frame_write(w, DUMP_VCPU, &d, sizeof(d), NULL, 0);
 	dump_exits(w, vcpu);
 	dump_histogram(w, vcpu, DUMP_WAKE_LATENCY, DUMP_TICKS, se->wake_hist, SCHED_WAKE_BUCKETS);

@@ -55,20 +55,24 @@ struct dump_vm {
 	uint32_t has_ended, is_ok; /* 0 or 1 */
 	uint32_t restarts, reserved;
 	uint8_t name[DUMP_NAME_MAX]; /* zeros behind it */
+	uint64_t devices; /* TSC ticks: its devices' work outside its turns, while others waited */
 };
 
-/* Times are TSC ticks unless the name says otherwise. run + wait + halt + stop = at - created. */
+/* Times are TSC ticks unless the name says otherwise. run + wait + halt + stop + lent = at -
+ * created. */
 struct dump_vcpu {
 	uint32_t id; /* as in trace records */
 	uint32_t vm, index, pcpu;
 	uint32_t state; /* enum sched_state */
 	uint32_t reserved;
-	uint64_t created, at;           /* `at`: when the following were read */
-	uint64_t stop, wait, run, halt; /* in the order of enum sched_state; wait is steal time */
+	uint64_t created, at; /* `at`: when the following were read */
+	uint64_t stop, wait, run,
+		halt; /* in the order of enum sched_state; wait is steal time, as lent is */
 	uint64_t switches, migrations, wakes, injections, spin_yields;
 	uint64_t pv_eois, pv_tlb_flushes;
 	uint64_t halt_attempted_poll, halt_successful_poll, halt_poll_invalid, halt_wakeup;
 	uint64_t halt_poll_success_ns, halt_poll_fail_ns, halt_wait_ns;
+	uint64_t lent; /* its pCPU worked for others in its turns; steal time, as wait */
 };
 
 /* Not an exit but what was done from switch-in to the first entry. */
@@ -127,7 +131,7 @@ struct dump_end {
 };
 
 _Static_assert(sizeof(struct dump_frame) == 16 && sizeof(struct dump_begin) == 32 &&
-		       sizeof(struct dump_vm) == 56 && sizeof(struct dump_vcpu) == 184 &&
+		       sizeof(struct dump_vm) == 64 && sizeof(struct dump_vcpu) == 192 &&
 		       sizeof(struct dump_exits) == 64 && sizeof(struct dump_histogram) == 16 &&
 		       sizeof(struct dump_pcpu) == 96 && sizeof(struct dump_trace) == 16 &&
 		       sizeof(struct dump_end) == 8,

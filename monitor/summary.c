@@ -121,6 +121,21 @@ static void check_accounting(const struct sched_entity *se, uint64_t now)
 	ASSERT(sum == now - se->created);
 }
 
+/* What was done in others' turns: of its VM's work, and in its own of theirs. */
+static void print_lent(struct out *out, const struct vcpu *vcpu, uint64_t now)
+{
+	const struct sched_payer *payer = &vcpu->vm->payer;
+	uint64_t spent = __atomic_load_n(&payer->spent, __ATOMIC_RELAXED);
+	uint64_t lent = sched_time_in(&vcpu->se, SCHED_LENT, now);
+	const struct tsc_rate *tsc = &vm_machine.tsc;
+
+	if (vcpu->index)
+		spent = 0;
+	if (spent || lent)
+		out_printf(out, "             lent %lu us, device work in others' turns %lu us\n",
+			   tsc_to_ns(tsc, lent) / 1000, tsc_to_ns(tsc, spent) / 1000);
+}
+
 void summary_print_vcpu(struct out *out, const struct vcpu *vcpu)
 {
 	const struct sched_entity *se = &vcpu->se;
@@ -137,6 +152,7 @@ void summary_print_vcpu(struct out *out, const struct vcpu *vcpu)
 		   hp->halt_attempted_poll, se->switches);
 	if (!vcpu->index && vcpu->vm->restarts)
 		out_printf(out, "             restarts %u\n", vcpu->vm->restarts);
+	print_lent(out, vcpu, now);
 	print_exits(out, vcpu);
 	print_halt_poll(out, hp);
 }

@@ -39,6 +39,19 @@ void sched_set_state(struct sched_entity *se, enum sched_state state, uint64_t n
 	__atomic_store_n(&se->state, state, __ATOMIC_RELEASE);
 }
 
+void sched_lend(struct sched_entity *se, uint64_t cost)
+{
+	uint64_t cap_end = __atomic_load_n(&se->cap_end, __ATOMIC_RELAXED);
+
+	se->time[SCHED_LENT] += cost;
+	__atomic_store_n(&se->since, se->since + cost, __ATOMIC_RELEASE);
+	se->slice_end += cost;
+	/* 0, for whom it must leave this pCPU, may come meanwhile, and stays. */
+	if (cap_end && cap_end != DEADLINE_NEVER)
+		__atomic_compare_exchange_n(&se->cap_end, &cap_end, cap_end + cost, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 uint64_t sched_time_in(const struct sched_entity *se, enum sched_state state, uint64_t now)
 {
 	return se->time[state] + (se->state == state ? now - se->since : 0);
@@ -72,13 +85,13 @@ void runq_give(struct runq *rq, struct sched_entity *to, struct sched_entity *fr
 }
 
 /* Takes out the one that a gift makes the next; NULL when there is none, or nothing left of it. */
-static struct sched_entity *take_gift(struct runq *rq, uint64_t now)
+static __cold struct sched_entity *take_gift(struct runq *rq, uint64_t now)
 {
 	struct runq_gift gift = rq->gift;
 	struct list *behind;
 
 	rq->gift.to = NULL;
-	if (likely(!gift.to) || gift.end <= now || !runq_has(rq, gift.to))
+	if (gift.end <= now || !runq_has(rq, gift.to))
 		return NULL;
 	if (gift.from && runq_has(rq, gift.from)) {
 		list_remove(&gift.from->node);
@@ -100,17 +113,28 @@ struct sched_entity *runq_oldest_for(const struct runq *rq, uint32_t cpu)
 	return best;
 }
 
+/* How long its turn is: its slice, less what its VM owes. */
+static uint64_t turn_of(const struct sched_entity *se)
+{
+	uint64_t slice = __atomic_load_n(&se->slice, __ATOMIC_RELAXED);
+
+	if (unlikely(se->payer && __atomic_load_n(&se->payer->debt, __ATOMIC_RELAXED)))
+		return slice - payer_pay(se->payer, slice);
+	return slice;
+}
+
 struct sched_entity *runq_pick(struct runq *rq, uint64_t now)
 {
 	uint64_t cap_end = DEADLINE_NEVER;
-	struct sched_entity *se;
+	struct sched_entity *se = NULL;
 
 	if (list_is_empty(&rq->queue))
 		return NULL;
-	se = take_gift(rq, now);
+	if (unlikely(rq->gift.to))
+		se = take_gift(rq, now);
 	if (likely(!se)) {
 		se = list_entry(rq->queue.next, struct sched_entity, node);
-		se->slice_end = now + __atomic_load_n(&se->slice, __ATOMIC_RELAXED);
+		se->slice_end = now + turn_of(se);
 	}
 	runq_remove(rq, se);
 	sched_set_state(se, SCHED_RUNNING, now);

@@ -21,6 +21,7 @@ enum sched_state {
 	SCHED_RUNNABLE, /* waits in a run queue */
 	SCHED_RUNNING,  /* is its pCPU's current */
 	SCHED_BLOCKED,  /* halted: waits for a wake-up */
+	SCHED_LENT, /* of RUNNING, what was used for others' work (sched_lend): never its state */
 	SCHED_STATES
 };
 
@@ -52,6 +53,7 @@ struct sched_entity {
 	struct list node;            /* (q) in the queue while RUNNABLE and not throttled */
 	uint32_t state;              /* (q) written; (a) read */
 	uint16_t id;                 /* (i) in traces; 0: none */
+	struct sched_payer *payer;   /* (i) its VM's account, before sched_start; NULL: none */
 	uint32_t pcpu;               /* (q) written; (a) read: where it runs, waits or ran last */
 	bool is_polling;             /* (a) halt polling: it sees a request without an IPI */
 	struct cpumask affinity;     /* (a) the pCPUs that it may run on: see sched_may_run_on */
@@ -117,6 +119,10 @@ static inline bool sched_may_run_on(const struct sched_entity *se, uint32_t cpu)
  * one stamp; asserts that the arrow is legal: STOPPED -> RUNNABLE -> RUNNING -> RUNNABLE | BLOCKED
  * | STOPPED;  BLOCKED -> RUNNABLE | STOPPED; RUNNABLE -> STOPPED. Run-queue lock held. */
 void sched_set_state(struct sched_entity *se, enum sched_state state, uint64_t now);
+
+/* `cost` ticks, up to now, were used on its pCPU for others' work, while it was the current one:
+ * they are no running time of its own, and its turn ends so much later. Its pCPU. */
+void sched_lend(struct sched_entity *se, uint64_t cost);
 
 /* The time in `state` up to `now`, the open period included. Run-queue lock held, or the entity
  * stopped. */

@@ -155,6 +155,7 @@ void sched_start(struct sched_entity *se)
 	uint64_t now;
 
 	sched_timer_init(&se->cap_timer, end_throttling);
+	se->cap_timer.payer = se->payer;
 	__atomic_fetch_add(&rq->load, 1, __ATOMIC_RELAXED);
 	spin_lock(&rq->lock);
 	now = rdtsc();

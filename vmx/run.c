@@ -6,6 +6,7 @@
 #include "cpu/trap.h"
 #include "guest/kvm.h"
 #include "guest/pause.h"
+#include "guest/platform.h"
 #include "guest/vcpu_arch.h"
 #include "lib/fault.h"
 #include "vmx/reason.h"
@@ -75,6 +76,8 @@ static bool serve_requests(struct vmx_vcpu *v, enum sched_verdict *verdict)
 		vcpu->is_unhalted = true;
 	if (requests & VCPU_REQ_CLOCK)
 		kvm_update_clock(vcpu);
+	if (requests & VCPU_REQ_DEVICES)
+		platform_look_for_work(vcpu->vm);
 	if (activity != VCPU_ACTIVE) {
 		__atomic_store_n(&vcpu->activity, activity, __ATOMIC_SEQ_CST);
 		vm_check_halted(vcpu->vm);
@@ -370,6 +373,7 @@ static void vmx_switch_in(struct sched_entity *se)
 	v->sync_at = 0;
 	vcpu_cancel_wake_timer(&v->vcpu);
 	vcpu_run_timers(&v->vcpu, rdtsc());
+	platform_look_for_work(v->vcpu.vm);
 	/* A vCPU that is not active has been woken: serve_requests finds out by what. */
 	if (v->vcpu.activity != VCPU_ACTIVE)
 		__atomic_fetch_or(&v->vcpu.requests, VCPU_REQ_EVENT, __ATOMIC_SEQ_CST);

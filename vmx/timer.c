@@ -4,8 +4,8 @@
  * The timer counts in the guest only, and its value is saved at each exit ('save VMX-preemption
  * timer value'), so most entries need no VMWRITE. What it loses is the time spent in the host; it
  * is therefore set anew at the first entry that comes `sync_ticks` (10 us, at least the length of
- * some exits) after the last setting: a deadline is late by no more than that. A deadline that
- * comes nearer sets it at once.
+ * some exits) after the last setting: a deadline is late by no more than that, nor is one that
+ * comes while others are served. A deadline that comes nearer sets it at once.
  *
  * Bochs, defect: an external interrupt does not make a guest exit that was entered with RFLAGS.IF =
  * 0. Where the probe has found it so (vmx/probe.c), such entries get a bound of 50 us. */
@@ -23,8 +23,13 @@ static inline void rearm(struct vmx_vcpu *v, uint64_t turn_end)
 {
 	uint64_t own = vcpu_next_timer(&v->vcpu), heap = sched_next_deadline();
 	uint64_t nearest = MIN(own, heap), deadline = MIN(nearest, turn_end), now = rdtsc();
-	uint64_t ticks = deadline > now ? deadline - now : 0;
+	uint64_t ticks;
 
+	/* What is due has just been served. If more has become due meanwhile, the guest comes
+	 * first: its devices' work may take all the time there is. */
+	if (unlikely(deadline <= now))
+		deadline = now + vmx_machine.sync_ticks;
+	ticks = deadline - now;
 	v->armed = deadline;
 	if (unlikely(!vmx_machine.caps.has_preemption_timer)) {
 		apic_timer_arm(deadline);

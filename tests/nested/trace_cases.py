@@ -11,6 +11,9 @@ from carousel_lib.common import BUILD, Failure
 from case import Case, Guest
 
 
+STATES = ("run", "wait", "halt", "stop", "lent")
+
+
 def _counts(found: dump.Dump, vcpu: int, event: int) -> int:
     return sum(record.event == event and record.vcpu == vcpu
                for pcpu in found.pcpus.values() for record in pcpu.records)
@@ -21,7 +24,7 @@ def _vcpu_problems(found: dump.Dump, document: dict) -> list[str]:
     for vm in document["vms"]:
         for vcpu in vm["vcpus"]:
             name, number, ticks = f"{vm['name']}.{vcpu['index']}", vcpu["id"], vcpu["ticks"]
-            if ticks["run"] + ticks["wait"] + ticks["halt"] + ticks["stop"] != ticks["life"]:
+            if sum(ticks[state] for state in STATES) != ticks["life"]:
                 problems.append(f"{name}: {ticks} do not add up")
             exits = sum(one["count"] for one in vcpu["exits"])
             for what, counted, event in (("switches", vcpu["switches"], timeline.SWITCH),
@@ -66,7 +69,7 @@ def by_command() -> Case:
         if not 10 < exits < counted / 2 or exits != later:
             problems.append(f"{exits} exits traced while it was on, {later} in the end, of {counted}")
         for vcpu in (found.vcpus[1].values for found in dumps):
-            if sum(vcpu[state] for state in ("run", "wait", "halt", "stop")) != vcpu["at"] - vcpu["created"]:
+            if sum(vcpu[state] for state in STATES) != vcpu["at"] - vcpu["created"]:
                 problems.append(f"the times of {vcpu} do not add up")
         with open(os.path.join(BUILD, "logs", name, "trace.json"), encoding="utf-8") as file:
             events = json.load(file)["traceEvents"]

@@ -40,7 +40,7 @@ class Frames(unittest.TestCase):
         self.assertEqual([(vm.name, vm.has_ended, vm.is_ok) for vm in found.vms.values()],
                          [("a", True, True), ("b", False, False)])
         self.assertEqual([found.name(number) for number in found.vcpus], ["a.0", "b.0", "b.1"])
-        self.assertEqual([len(pcpu.records) for pcpu in found.pcpus.values()], [17, 4])
+        self.assertEqual([len(pcpu.records) for pcpu in found.pcpus.values()], [19, 4])
         self.assertEqual(found.pcpus[1].values["ipis_sent"], 1)
 
     def test_noise_and_a_dump_cut_short(self):
@@ -101,13 +101,22 @@ class Timelines(unittest.TestCase):
         self.assertEqual([span.ticks for span in line.vcpus[1].polls], [990])
         self.assertEqual([(wake.at - T0, at - T0) for wake, at in line.wakes], [(6000, 6200)])
 
+    def test_others_work(self):
+        line = timeline.build(the_dump())
+        self.assertEqual([(span.what, span.start - T0, span.end - T0) for span in line.devices[0]],
+                         [("devices of b", 7000, 7200)])
+        self.assertEqual([span.ticks for span in line.vcpus[1].lent], [200])
+        found = the_dump()
+        found.vcpus[1].values["lent"] -= 1
+        self.assertRegex(timeline.problems(line, found)[0], "a.0: lent 200 ticks")
+
     def test_agrees_with_the_counters(self):
         self.assertEqual(timeline.problems(timeline.build(the_dump()), the_dump()), [])
 
     def test_finds_what_cannot_be(self):
         found = the_dump()
         found.vcpus[1].values["run"] += 1
-        self.assertRegex(timeline.problems(timeline.build(found), found)[0], "a.0: running for 5750 ticks")
+        self.assertRegex(timeline.problems(timeline.build(found), found)[0], "a.0: running for 5550 ticks")
         found = the_dump()
         # b.0 runs on pCPU 0, too, while a.0 does.
         found.pcpus[0].records += [record for record in found.pcpus[1].records if record.event == timeline.SWITCH]
@@ -140,14 +149,16 @@ class Json(unittest.TestCase):
         for vm in document["vms"]:
             for vcpu in vm["vcpus"]:
                 ticks = vcpu["ticks"]
-                self.assertEqual(ticks["run"] + ticks["wait"] + ticks["halt"] + ticks["stop"], ticks["life"])
+                self.assertEqual(sum(ticks[state] for state in ("run", "wait", "halt", "stop", "lent")), ticks["life"])
         a = document["vms"][0]["vcpus"][0]
         self.assertEqual([(one["name"], one["count"], one["ticks"]) for one in a["exits"]],
                          [("CPUID", 1, 100), ("HLT", 1, 100)])
         self.assertEqual(a["turn_starts"]["count"], 2)
         self.assertEqual(a["histograms"]["exit_cost"], {"unit": "ticks", "log2": [0, 0, 0, 0, 0, 0, 2]})
         self.assertEqual(a["histograms"]["poll_fail"]["log2"].index(1), 9)
-        self.assertEqual(a["ms"]["run"], 0.00575)
+        self.assertEqual(a["ms"]["run"], 0.00555)
+        self.assertEqual(a["ticks"]["lent"], 200)
+        self.assertEqual([vm["devices"]["ticks"]["lent"] for vm in document["vms"]], [0, 200])
 
     def test_trace_events(self):
         """By 'Trace Event Format': each event has what its phase needs; slices of a track lie beside or in

@@ -127,6 +127,9 @@ static void live(struct vcpu *a, struct vcpu *b)
 	step(0, a, 6200, SCHED_RUNNING, TRACE_SWITCH, 0);
 	note(0, a, 6250, TRACE_INJECT, 0, 0x30);
 	note(0, a, 6260, TRACE_ENTRY, 0, 0);
+	note(0, a, 7000, TRACE_LEND, 0, 2);
+	sched_lend(&a->se, 200);
+	note(0, a, 7200, TRACE_LEND_END, 0, 2);
 	step(1, b, 8000, SCHED_RUNNABLE, TRACE_PREEMPT, 0);
 	step(0, a, 9000, SCHED_STOPPED, TRACE_STOP, 0);
 	note(0, b, 9100, TRACE_MIGRATE, 1, 0);
@@ -155,6 +158,7 @@ static void set_figures(struct vm *a, struct vm *b)
 	fake_vcpu(vcpu)->exits[FAKE_EXIT_REASONS] = 2;
 	b->vcpu[0]->se.switches = 2;
 	b->vcpu[0]->se.moves = 1;
+	b->payer.spent = 200;
 	percpu_get(1)->ipi_sent = 1;
 	percpu_get(0)->ipi_taken = 1;
 }

@@ -15,6 +15,8 @@
 #include "fakes/insn.h"
 #include "fakes/interrupts.h"
 #include "fakes/percpu.h"
+#include "cpu/init.h"
+#include "guest/platform.h"
 #include "guest/vm.h"
 #include "sched/sched.h"
 
@@ -53,6 +55,10 @@ static int setup(void **state)
 	(void)state;
 	fake_percpu_reset();
 	fake_interrupts_reset();
+	for (uint32_t i = PCPUS; i--;) {
+		fake_percpu_attach(i);
+		sched_init_cpu();
+	}
 	memset(&vm, 0, sizeof(vm));
 	memset(model, 0, sizeof(model));
 	vm.lock = (struct spinlock)SPINLOCK_INIT(LOCK_VM);
@@ -94,6 +100,30 @@ static void test_not_after_the_end(void **state)
 	assert_int_equal(model[0].runs, 0);
 }
 
+/* 'Whoever has posted waits for nobody', and it is charged to whose turn it is. */
+static void test_never_waits(void **state)
+{
+	static struct sched_payer payer[2];
+	static struct sched_entity self = {.payer = &payer[0], .state = SCHED_RUNNING};
+	struct runq *rq = sched_this_runq();
+
+	(void)state;
+	vm_machine.tsc.hz = 1000000000;
+	rq->current = &self;
+	vm_post(&vm, &model[0].call);
+	assert_ptr_equal(vm.calls.timer.payer, &payer[0]);
+	spin_lock(&vm.lock);
+	sched_run_timers(1);
+	assert_int_equal(model[0].runs, 0);
+	assert_int_equal(sched_next_deadline(), 1 + LOCK_RETRY_NS);
+	spin_unlock(&vm.lock);
+	self.payer = &payer[1]; /* somebody else's turn by now */
+	sched_run_timers(1 + LOCK_RETRY_NS);
+	assert_int_equal(model[0].runs, 1);
+	assert_ptr_equal(vm.calls.timer.payer, &payer[0]);
+	rq->current = NULL;
+}
+
 static bool is_over; /* atomic */
 
 static void post(struct model *m, uint32_t id, uint64_t n)
@@ -102,13 +132,21 @@ static void post(struct model *m, uint32_t id, uint64_t n)
 	vm_post(&vm, &m->call);
 }
 
+/* So much later that what waits for the VM's lock is due again. */
+static void look(void)
+{
+	static uint64_t now;
+
+	sched_run_timers(__atomic_add_fetch(&now, 2 * LOCK_RETRY_NS, __ATOMIC_RELAXED));
+}
+
 /* Nobody else posts this pCPU's own call: what is lost of it stays lost. */
 static void wait_until_seen(struct model *m, uint32_t id, uint64_t n)
 {
 	time_t end = time(NULL) + STUCK;
 
 	while (__atomic_load_n(&m->seen[id], __ATOMIC_RELAXED) < n && time(NULL) < end) {
-		sched_run_timers(1);
+		look();
 		sched_yield();
 	}
 	assert_true(__atomic_load_n(&m->seen[id], __ATOMIC_RELAXED) >= n);
@@ -123,12 +161,13 @@ static void *pcpu(void *arg)
 		post(&model[PCPUS], id, n);
 		post(&model[id], id, 2 * n);
 		if (n % 3)
-			sched_run_timers(1);
+			look();
 		post(&model[id], id, 2 * n + 1);
-		sched_run_timers(1);
+		look();
 		wait_until_seen(&model[id], id, 2 * n + 1);
 	}
-	sched_run_timers(1);
+	while (sched_next_deadline() != DEADLINE_NEVER)
+		look();
 	return NULL;
 }
 
@@ -163,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_runs_once_and_later),
 		TEST(test_not_after_the_end),
+		TEST(test_never_waits),
 		TEST(test_no_post_is_lost),
 	};
 

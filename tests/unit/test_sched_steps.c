@@ -699,6 +699,234 @@ static void test_timers_of_other_pcpus(void **state)
 	assert_true(sched_next_deadline() == DEADLINE_NEVER);
 }
 
+/* --- whose work it is --- */
+
+#define BURST 200u
+#define PIECE 50u
+#define WORK  20u
+#define EXIT  5u
+
+static struct sched_payer payer[4];
+
+/* A device's timer that is due again at once. */
+static void work(struct sched_timer *t, uint64_t now)
+{
+	uint64_t at = sched_timer_may_work_at(t, now);
+
+	if (at > now) {
+		sched_timer_retry(t, at);
+		return;
+	}
+	assert_ptr_equal(sched_this_payer(), t->payer);
+	fake_tsc_advance(WORK);
+	if (!t->deadline.is_armed)
+		sched_timer_arm(t, rdtsc() + 1);
+}
+
+static int setup_payers(void **state)
+{
+	setup(state);
+	sched_set_budget(BURST, PIECE, EXIT);
+	memset(payer, 0, sizeof(payer));
+	for (unsigned i = 0; i < PCPUS; i++)
+		sched_timer_heaps[i].budget.full_at = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(timer); i++) {
+		sched_timer_init(&timer[i], work);
+		timer[i].payer = &payer[i];
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(actor); i++)
+		actor[i].se.payer = &payer[i];
+	return 0;
+}
+
+/* Entity i becomes the current one. */
+static void begin_turn(unsigned i)
+{
+	struct runq *rq = sched_this_runq();
+
+	sched_set_state(&actor[i].se, SCHED_RUNNABLE, rdtsc());
+	runq_insert(rq, &actor[i].se, rdtsc());
+	assert_ptr_equal(runq_pick(rq, rdtsc()), &actor[i].se);
+	rq->current = &actor[i].se;
+}
+
+/* 'What is done for others than the current entity's VM is lent and charged to its payer': it is no
+ * running time, and the turn, and the cap's, end so much later. */
+static void test_work_is_lent(void **state)
+{
+	struct sched_entity *se = &actor[0].se;
+
+	(void)state;
+	se->cap_period = 2 * SLICE;
+	se->cap_budget = SLICE / 2;
+	begin_turn(0);
+	sched_timer_arm(&timer[1], 5000);
+	fake_tsc_advance(100);
+	sched_run_timers(5000);
+	assert_int_equal(se->slice_end, 5000 + SLICE + WORK);
+	assert_int_equal(se->cap_end, 5000 + SLICE / 2 + WORK);
+	assert_int_equal(sched_time_in(se, SCHED_LENT, rdtsc()), WORK);
+	assert_int_equal(sched_time_in(se, SCHED_RUNNING, rdtsc()), 100);
+	assert_int_equal(payer[1].spent, WORK);
+	assert_int_equal(payer[1].debt, WORK);
+	assert_int_equal(payer[0].spent, 0);
+	assert_ptr_equal(sched_this_payer(), &payer[0]);
+	/* It may leave this pCPU, or have no cap: that stays. */
+	se->cap_end = 0;
+	sched_lend(se, 7);
+	assert_int_equal(se->cap_end, 0);
+	se->cap_end = DEADLINE_NEVER;
+	sched_lend(se, 7);
+	assert_true(se->cap_end == DEADLINE_NEVER);
+	sched_set_state(se, SCHED_STOPPED, rdtsc() + 1000);
+	assert_int_equal(se->time[SCHED_LENT], WORK + 14);
+	assert_int_equal(se->time[SCHED_RUNNING] + se->time[SCHED_LENT], se->since - 5000);
+}
+
+/* 'It is a debt of the VM that caused it, which shortens its next turns.' */
+static void test_work_is_paid_for(void **state)
+{
+	(void)state;
+	payer[1].debt = 300;
+	begin_turn(1);
+	assert_int_equal(actor[1].se.slice_end, 5000 + SLICE - 300);
+	begin_turn(2);
+	assert_int_equal(actor[2].se.slice_end, 5000 + SLICE);
+	runq_enqueue(sched_this_runq(), &actor[1].se, 5000);
+	assert_ptr_equal(runq_pick(sched_this_runq(), 5000), &actor[1].se);
+	assert_int_equal(actor[1].se.slice_end, 5000 + SLICE);
+}
+
+/* In its own turn a VM's work is its own running time, and 'no further one after the end of the
+ * turn' when somebody waits. */
+static void test_work_in_its_own_turn(void **state)
+{
+	unsigned count = 0;
+
+	(void)state;
+	begin_turn(0);
+	start(1, "e");
+	sched_timer_arm(&timer[0], 5000);
+	while (!sched_is_slice_over(sched_this_runq(), &actor[0].se, rdtsc())) {
+		sched_run_timers(rdtsc() + 1);
+		count++;
+	}
+	assert_true(rdtsc() < 5000 + SLICE + WORK);
+	assert_true(count >= 1);
+	assert_int_equal(payer[0].spent, 0);
+	assert_int_equal(sched_time_in(&actor[0].se, SCHED_LENT, rdtsc()), 0);
+	assert_int_equal(actor[0].se.slice_end, 5000 + SLICE);
+}
+
+/* 'When nobody wants this pCPU' it is free; when somebody waits between two turns it is not. */
+static void test_work_of_an_idle_pcpu(void **state)
+{
+	(void)state;
+	sched_timer_arm(&timer[0], 1);
+	for (unsigned i = 0; i < 1000; i++)
+		sched_run_timers(rdtsc() + 1);
+	assert_in_range(rdtsc(), 5000 + 1000 * WORK, UINT64_MAX);
+	assert_int_equal(payer[0].spent, 0);
+	start(1, "e");
+	for (unsigned i = 0; i < 1000; i++)
+		sched_run_timers(rdtsc() + 1);
+	assert_in_range(payer[0].spent, BURST * WORK / (WORK + EXIT), BURST + 2 * WORK);
+}
+
+/* All of them at once in somebody's turn: their sum is bounded, and each gets its part of it. */
+static void test_sum_of_all_work_is_bounded(void **state)
+{
+	struct sched_entity *se = &actor[3].se;
+	uint64_t begin = 5000, lent;
+
+	(void)state;
+	begin_turn(3);
+	for (unsigned i = 0; i < 3; i++)
+		sched_timer_arm(&timer[i], 5000);
+	while (rdtsc() < begin + 1000000) {
+		uint64_t before = sched_time_in(se, SCHED_LENT, rdtsc());
+
+		fake_tsc_advance(5);
+		sched_run_timers(rdtsc());
+		/* A pause of its own is never longer. */
+		assert_true(sched_time_in(se, SCHED_LENT, rdtsc()) - before <= BURST + 2 * WORK);
+	}
+	lent = sched_time_in(se, SCHED_LENT, rdtsc());
+	/* Each piece counts EXIT more. */
+	assert_in_range(lent, 1000000 / BUDGET_PART * WORK / (WORK + EXIT) * 8 / 10,
+			1000000 / BUDGET_PART * WORK / (WORK + EXIT) + BURST + PIECE);
+	assert_int_equal(lent, payer[0].spent + payer[1].spent + payer[2].spent);
+	for (unsigned i = 0; i < 3; i++)
+		assert_in_range(payer[i].spent, lent / 3 - 2 * BURST, lent / 3 + 2 * BURST);
+}
+
+/* 'To be tried again at the time that is returned', and not sooner nor later; in its own turn, at
+ * once. */
+static void test_work_is_put_off(void **state)
+{
+	uint64_t at, spent;
+
+	(void)state;
+	begin_turn(3);
+	sched_timer_arm(&timer[0], 5000);
+	for (unsigned i = 0; payer[0].spent <= BURST * WORK / (WORK + EXIT); i++)
+		sched_run_timers(rdtsc() + 1);
+	spent = payer[0].spent;
+	sched_run_timers(rdtsc() + 1);
+	at = timer[0].deadline.when;
+	assert_int_equal(at, timer[0].slot);
+	assert_in_range(at, rdtsc() + 1, rdtsc() + 2 * BUDGET_PART * WORK);
+	assert_int_equal(payer[0].spent, spent);
+	/* Armed nearer by its owner it has the same place. */
+	sched_timer_arm(&timer[0], 1);
+	sched_run_timers(rdtsc());
+	assert_int_equal(timer[0].deadline.when, at);
+	/* The next one's comes after it; to put something off is work, too. */
+	sched_timer_arm(&timer[1], 1);
+	sched_run_timers(rdtsc());
+	assert_int_equal(timer[1].deadline.when, at + (PIECE + 2 * EXIT) * BUDGET_PART);
+	fake_tsc_set(at);
+	sched_run_timers(at);
+	assert_int_equal(payer[0].spent, spent + WORK);
+	/* What was set aside and not used is there for others. */
+	fake_tsc_set(timer[1].slot);
+	sched_timer_cancel(&timer[0]);
+	sched_run_timers(rdtsc());
+	assert_int_equal(payer[1].spent, WORK);
+	assert_int_equal(timer[1].slot, 0);
+
+	sched_this_runq()->current = NULL;
+	begin_turn(1);
+	spent = rdtsc();
+	sched_timer_arm(&timer[1], 1);
+	for (unsigned i = 0; i < 100; i++)
+		sched_run_timers(rdtsc() + 1);
+	assert_true(rdtsc() >= spent + 100 * WORK);
+}
+
+/* 'The same, but to this pCPU, wherever it is armed: whoever runs there is not interrupted'; and a
+ * retry there finds that it has gone. */
+static void test_work_follows_its_vm(void **state)
+{
+	(void)state;
+	sched_timer_arm(&timer[0], 9000);
+	fake_percpu_attach(1);
+	sched_timer_arm_here(&timer[0], 8000);
+	assert_int_equal(kicks(0), 0);
+	assert_int_equal(sched_next_deadline(), 8000);
+	fake_percpu_attach(0);
+	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	sched_timer_retry(&timer[0], 100);
+	assert_true(sched_next_deadline() == DEADLINE_NEVER);
+	fake_percpu_attach(1);
+	sched_timer_retry(&timer[0], 100); /* it is armed already */
+	assert_int_equal(sched_next_deadline(), 8000);
+	sched_timer_cancel(&timer[0]);
+	sched_timer_retry(&timer[0], 100);
+	assert_int_equal(sched_next_deadline(), 100);
+	sched_timer_cancel(&timer[0]);
+}
+
 static unsigned rearmed;
 
 static void rearm_into_the_past(struct sched_timer *t, uint64_t now)
@@ -759,6 +987,7 @@ static int group_setup(void **state)
 }
 
 #define TEST(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define PAYER(name) cmocka_unit_test_setup_teardown(name, setup_payers, teardown)
 #define TIMER(name) cmocka_unit_test_setup_teardown(name, setup_timers, teardown)
 
 int main(void)
@@ -788,6 +1017,13 @@ int main(void)
 		TIMER(test_timers_of_other_pcpus),
 		TIMER(test_timers_are_bounded),
 		TIMER(test_deferred),
+		PAYER(test_work_is_lent),
+		PAYER(test_work_is_paid_for),
+		PAYER(test_work_in_its_own_turn),
+		PAYER(test_work_of_an_idle_pcpu),
+		PAYER(test_sum_of_all_work_is_bounded),
+		PAYER(test_work_is_put_off),
+		PAYER(test_work_follows_its_vm),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

@@ -15,8 +15,8 @@ FILE = "dump.bin"  # in the log directory
 
 FRAME = struct.Struct("<4sHHII")
 BEGIN = struct.Struct("<QQIIII")
-VM = struct.Struct("<IIIIII32s")
-VCPU = struct.Struct("<6I20Q")
+VM = struct.Struct("<IIIIII32sQ")
+VCPU = struct.Struct("<6I21Q")
 EXITS = struct.Struct("<IIQQ32sII")
 HISTOGRAM = struct.Struct("<IHHII")
 PCPU = struct.Struct("<IIq10Q")
@@ -26,7 +26,7 @@ END = struct.Struct("<II")
 
 VCPU_FIELDS = ("id vm index pcpu state _ created at stop wait run halt switches migrations wakes injections "
                "spin_yields pv_eois pv_tlb_flushes halt_attempted_poll halt_successful_poll halt_poll_invalid "
-               "halt_wakeup halt_poll_success_ns halt_poll_fail_ns halt_wait_ns").split()
+               "halt_wakeup halt_poll_success_ns halt_poll_fail_ns halt_wait_ns lent").split()
 PCPU_FIELDS = ("id apic_id tsc_offset life idle ipis_sent ipis_taken interrupts timer_interrupts timers nmis "
                "pulls pushes").split()
 REASONS = {0: "end", 1: "command"}
@@ -52,6 +52,7 @@ class Vm:
     has_ended: bool
     is_ok: bool
     restarts: int
+    devices: int  # ticks of its devices' work outside its turns
 
 
 @dataclass
@@ -120,8 +121,8 @@ class _Reader:
         self.dump = Dump(tsc, hz, REASONS.get(reason, str(reason)), groups)
 
     def vm(self, payload: bytes) -> None:
-        number, _, has_ended, is_ok, restarts, _, name = VM.unpack_from(payload)
-        self.dump.vms[number] = Vm(number, _name(name), bool(has_ended), bool(is_ok), restarts)
+        number, _, has_ended, is_ok, restarts, _, name, devices = VM.unpack_from(payload)
+        self.dump.vms[number] = Vm(number, _name(name), bool(has_ended), bool(is_ok), restarts, devices)
 
     def vcpu(self, payload: bytes) -> None:
         values = dict(zip(VCPU_FIELDS, VCPU.unpack_from(payload)))

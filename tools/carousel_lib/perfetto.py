@@ -52,6 +52,9 @@ class _Writer:
         for pcpu, runs in self.timeline.runs.items():
             for span, number in runs:
                 self.slice(self.pcpu_track(pcpu), "sched", self.dump.name(number), span.start, span.end)
+        for pcpu, spans in self.timeline.devices.items():
+            for span in spans:
+                self.slice(self.pcpu_track(pcpu), "devices", span.what, span.start, span.end)
         for number, vcpu in self.timeline.vcpus.items():
             track = self.vcpu_track(number)
             for span in vcpu.states:

@@ -25,7 +25,7 @@ def _vcpu(dump: Dump, vcpu: Vcpu) -> dict:
     halt_poll = ["halt_attempted_poll", "halt_successful_poll", "halt_poll_invalid", "halt_wakeup",
                  "halt_poll_success_ns", "halt_poll_fail_ns", "halt_wait_ns"]
     plain = ["switches", "migrations", "wakes", "injections", "spin_yields", "pv_eois", "pv_tlb_flushes"]
-    times = {name: values[name] for name in ("run", "wait", "halt", "stop")}
+    times = {name: values[name] for name in ("run", "wait", "halt", "stop", "lent")}
     return {
         "index": values["index"], "id": values["id"], "pcpu": values["pcpu"],
         "state": STATES.get(values["state"], str(values["state"])),
@@ -44,7 +44,7 @@ def document(dump: Dump) -> dict:
     for vm in dump.vms.values():
         vcpus = [_vcpu(dump, vcpu) for vcpu in dump.vcpus.values() if vcpu.values["vm"] == vm.id]
         vms.append({"id": vm.id, "name": vm.name, "ended": vm.has_ended, "ok": vm.is_ok,
-                    "restarts": vm.restarts, "vcpus": vcpus})
+                    "restarts": vm.restarts, "devices": _times(dump, lent=vm.devices), "vcpus": vcpus})
     pcpus = []
     for pcpu in dump.pcpus.values():
         values = dict(pcpu.values)

@@ -8,7 +8,7 @@ from .dump import Dump, Record
 
 # enum trace_event of lib/trace.h
 (START, SWITCH, PREEMPT, BLOCK, STOP, WAKE, MIGRATE, POLL, POLL_END, EXIT, ENTRY, INJECT, IPI,
- IPI_TAKEN) = range(1, 15)
+ IPI_TAKEN, LEND, LEND_END) = range(1, 17)
 
 # What a vCPU does. A vCPU that has stopped, or has not begun, does nothing.
 RUN, WAIT, HALT, STOPPED = "running", "waiting", "halted", "stopped"
@@ -17,7 +17,7 @@ STATES = {0: STOPPED, 1: WAIT, 2: RUN, 3: HALT}  # enum sched_state
 NEXT = {START: WAIT, SWITCH: RUN, PREEMPT: WAIT, BLOCK: HALT, STOP: STOPPED, WAKE: WAIT}
 # What it must have done before the first event that is known of it.
 BEFORE = {START: STOPPED, SWITCH: WAIT, PREEMPT: RUN, BLOCK: RUN, STOP: RUN, WAKE: HALT, POLL: RUN,
-          POLL_END: RUN, EXIT: RUN, ENTRY: RUN, INJECT: RUN}
+          POLL_END: RUN, EXIT: RUN, ENTRY: RUN, INJECT: RUN, LEND: RUN, LEND_END: RUN}
 
 
 @dataclass
@@ -46,12 +46,13 @@ class Instant:
 
 class Vcpu:
     """A vCPU's life: states one after the other without gaps, and, inside the running ones, exits and
-    polls."""
+    polls, and what its pCPU did for others meanwhile."""
 
     def __init__(self, begin: int) -> None:
         self.states: list[Span] = []
         self.exits: list[Span] = []
         self.polls: list[Span] = []
+        self.lent: list[Span] = []
         self._since = begin
         self._state = ""
         self._pcpu = -1
@@ -103,14 +104,16 @@ class Vcpu:
 
 @dataclass
 class Timeline:
-    """From `begin` on everything is known, up to `end`. `runs` are the vCPUs that a pCPU ran; `wakes`
-    pairs of a wake-up and the time when the vCPU then ran."""
+    """From `begin` on everything is known, up to `end`. `runs` are the vCPUs that a pCPU ran; `devices` what
+    it did for others' devices while somebody wanted it; `wakes` pairs of a wake-up and the time when the
+    vCPU then ran."""
 
     begin: int
     end: int
     tsc_hz: int
     vcpus: dict[int, Vcpu] = field(default_factory=dict)
     runs: dict[int, list[tuple[Span, int]]] = field(default_factory=dict)
+    devices: dict[int, list[Span]] = field(default_factory=dict)
     instants: list[Instant] = field(default_factory=list)
     wakes: list[tuple[Instant, int]] = field(default_factory=list)
     lost: int = 0
@@ -138,6 +141,8 @@ class _Builder:
         self._names = {exit["reason"]: exit["name"] for vcpu in dump.vcpus.values() for exit in vcpu.exits}
         self._apic = {pcpu.values["apic_id"]: number for number, pcpu in dump.pcpus.items()}
         self._woken: dict[int, Instant] = {}
+        self._lending: dict[int, Span] = {}
+        self.timeline.devices = {number: [] for number in dump.pcpus}
 
     def instant(self, record: Record, pcpu: int, what: str, **detail) -> Instant:
         found = Instant(record.tsc, what, pcpu, record.vcpu, detail)
@@ -151,6 +156,16 @@ class _Builder:
             if event in BEFORE:
                 vcpu.infer(BEFORE[event], pcpu)
             self._take_vcpu(record, pcpu, vcpu)
+        if event == LEND:
+            vm = self.dump.vms.get(record.arg - 1)
+            self._lending[pcpu] = Span(record.tsc, record.tsc, f"devices of {vm.name}" if vm else "the hypervisor",
+                                       pcpu)
+        elif event == LEND_END and pcpu in self._lending:
+            span = self._lending.pop(pcpu)
+            span.end = record.tsc
+            self.timeline.devices[pcpu].append(span)
+            if vcpu:
+                vcpu.lent.append(span)
         if event == WAKE:
             self._woken[record.vcpu] = self.instant(record, pcpu, "wake", to=record.arg)
         elif event == SWITCH and record.vcpu in self._woken:
@@ -222,8 +237,13 @@ def problems(timeline: Timeline, dump: Dump) -> list[str]:
         if timeline.lost:
             continue
         values = dump.vcpus[number].values
+        lent = sum(span.ticks for span in vcpu.lent)
+        if lent != values["lent"]:
+            found.append(f"{dump.name(number)}: lent {lent} ticks by the trace, {values['lent']} by the counters")
         for what, key in ((RUN, "run"), (WAIT, "wait"), (HALT, "halt")):
             ticks = sum(span.ticks for span in vcpu.states if span.what == what)
+            if what == RUN:
+                ticks -= lent
             if ticks != values[key]:
                 found.append(f"{dump.name(number)}: {what} for {ticks} ticks by the trace, for "
                              f"{values[key]} by the counters")
