@@ -24,7 +24,8 @@ ASM     := $(sort $(wildcard $(addsuffix /*.S,$(FOLDERS))))
 # guest/ ask the CPU for little: tests/unit/fakes answers it.
 PURE := $(filter-out lib/string.c,$(wildcard lib/*.c)) $(wildcard devices/*.c loader/*.c) \
 	$(wildcard mm/memmap.c mm/page.c mm/pt.c drivers/acpi*.c drivers/fbtext.c drivers/pci.c) \
-	$(wildcard drivers/parport.c drivers/pci_ports.c drivers/reset.c boot/mb2.c boot/memory.c boot/smbios.c vmx/caps.c vmx/check_*.c vmx/cr_rules.c vmx/events.c) \
+	$(wildcard drivers/parport.c drivers/pci_ports.c drivers/reset.c boot/mb2.c boot/memory.c boot/smbios.c) \
+	$(wildcard vmx/caps.c vmx/check_*.c vmx/cr_rules.c vmx/ept.c vmx/ept_audit.c vmx/events.c vmx/tlb_audit.c) \
 	$(addprefix monitor/,args.c cmd_show.c cmd_vm.c commands.c dump.c edit.c frame.c keys.c) \
 	$(addprefix monitor/,out.c session.c summary.c tracing.c) \
 	$(addprefix monitor/gdb/,data.c packet.c query.c registers.c stub.c) \

@@ -43,6 +43,9 @@ struct vcpu_segment {
 /* The VM's second-level translation for all of gmem, and what its vCPUs share. Creator's pCPU,
  * before the first vCPU. -ENOMEM. */
 int __must_check vm_arch_create(struct vm *vm);
+/* Panics unless that translation maps the VM's own memory, as it is to be mapped, and what the VM
+ * has of the hypervisor's is in no VM (vm_audit_host). Any pCPU. */
+void vm_arch_audit(struct vm *vm);
 /* All its vCPUs are stopped. Frees what vm_arch_create and vcpu_arch_create took. */
 void vm_arch_destroy(struct vm *vm);
 

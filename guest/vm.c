@@ -107,26 +107,6 @@ static void free_memory(struct vm *vm)
 	vm->gmem.count = 0;
 }
 
-void vm_audit_memory(const struct vm *vm)
-{
-	for (uint32_t i = 0; i < vm->gmem.count; i++) {
-		const struct gmem_chunk *a = &vm->gmem.chunk[i];
-
-		for (uint32_t id = 0; id < vm_total; id++) {
-			const struct gmem *other = &vms[id]->gmem;
-
-			for (uint32_t k = 0; k < other->count; k++) {
-				const struct gmem_chunk *b = &other->chunk[k];
-
-				if (a != b && a->host.v < b->host.v + b->len &&
-				    b->host.v < a->host.v + a->len)
-					panic("host memory 0x%lx is in VM '%s' and in VM '%s'",
-					      a->host.v, vm->name, vms[id]->name);
-			}
-		}
-	}
-}
-
 void vm_power_up_vcpu(struct vcpu *vcpu)
 {
 	platform_add_vcpu(vcpu);

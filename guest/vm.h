@@ -168,9 +168,12 @@ uint32_t vm_count(void);
 struct vm *vm_get(uint32_t id);
 struct vm *vm_find(const char *name, size_t len);
 
-/* Panics when a page is in two VMs, or in a VM and not in RAM that was allocated for it: the audit
- * at creation. */
-void vm_audit_memory(const struct vm *vm);
+/* Audits, guest/audit.c: they panic, with names and values. Any pCPU, no VM's lock held. */
+void vm_audit_memory(const struct vm *vm); /* no page of it is in a VM twice; at creation */
+/* This memory, which is the hypervisor's and `what` it is, is in no VM. */
+void vm_audit_host(hpa_t host, uint64_t len, const char *what);
+/* All VMs: both, and vm_arch_audit. Takes as long as there are leaves in their tables. */
+void vm_audit_all(void);
 
 /* The nearest of a vCPU's own timers in host TSC ticks, or DEADLINE_NEVER. Owner pCPU. */
 static inline uint64_t vcpu_next_timer(const struct vcpu *vcpu)

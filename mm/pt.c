@@ -280,3 +280,17 @@ void pt_for_each_leaf(const struct pt *pt,
 {
 	visit_table(pt, pt->root, PT_ROOT, 0, visit, ctx);
 }
+
+static void visit_tables(const struct pt *pt, uint64_t *table, unsigned level,
+			 void (*visit)(void *ctx, hpa_t table), void *ctx)
+{
+	visit(ctx, ptr_to_hpa(table));
+	for (unsigned i = 0; level > 0 && i < PT_ENTRIES; i++)
+		if (is_present(pt, table[i]) && !is_leaf(pt, table[i], level))
+			visit_tables(pt, table_of(table[i]), level - 1, visit, ctx);
+}
+
+void pt_for_each_table(const struct pt *pt, void (*visit)(void *ctx, hpa_t table), void *ctx)
+{
+	visit_tables(pt, pt->root, PT_ROOT, visit, ctx);
+}

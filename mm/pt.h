@@ -48,6 +48,9 @@ int __must_check pt_unmap(struct pt *pt, uint64_t va, uint64_t len);
  * absent. */
 uint64_t *pt_lookup(const struct pt *pt, uint64_t va, uint64_t *size);
 
+/* Calls visit(ctx, table) for each table page, the root first. */
+void pt_for_each_table(const struct pt *pt, void (*visit)(void *ctx, hpa_t table), void *ctx);
+
 /* Calls visit(ctx, va, entry, size) for each leaf, ascending. */
 void pt_for_each_leaf(const struct pt *pt,
 		      void (*visit)(void *ctx, uint64_t va, uint64_t entry, uint64_t size),

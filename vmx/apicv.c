@@ -14,6 +14,7 @@
 #include "mm/hostmap.h"
 #include "mm/page.h"
 #include "vmx/ept.h"
+#include "vmx/audit.h"
 #include "vmx/vmx.h"
 
 #define INTERRUPT_STATUS_RVI 0x00ffu
@@ -45,14 +46,6 @@ void vmx_apicv_destroy(struct vmx_vm *vm)
 		page_free_ptr(vm->apic_access);
 }
 
-static void flush_ept(void *eptp)
-{
-	if (vmx_machine.caps.has_invept_single)
-		invept(INVEPT_SINGLE_CONTEXT, *(uint64_t *)eptp);
-	else
-		invept(INVEPT_ALL_CONTEXTS, 0);
-}
-
 static void withdraw_access_page(struct vmx_vm *vm)
 {
 	uint64_t size, *leaf;
@@ -61,15 +54,13 @@ static void withdraw_access_page(struct vmx_vm *vm)
 	spin_lock(&vm->lock);
 	leaf = pt_lookup(&vm->ept, LAPIC_DEFAULT_BASE, &size);
 	was_mapped = leaf != NULL;
-	if (leaf)
+	if (leaf) {
 		__atomic_store_n(leaf, 0, __ATOMIC_RELEASE);
+		vmx_audit_ept_changed(vm, "the APIC-access page was withdrawn");
+	}
 	spin_unlock(&vm->lock);
-	if (!was_mapped)
-		return;
-	/* Those where the VM has never run flush before it does: vmx_switch_in. */
-	for (uint32_t cpu = 0; cpu < percpu_count(); cpu++)
-		if (bitmap_is_set(vm->flushed, cpu))
-			ipi_call(cpu, flush_ept, &vm->eptp);
+	if (was_mapped)
+		vmx_flush_ept(vm);
 }
 
 /* The mode's controls and MSR bitmap. */

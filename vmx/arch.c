@@ -2,6 +2,7 @@
 #include "cpu/insn.h"
 #include "cpu/msr.h"
 #include "guest/vcpu_arch.h"
+#include "vmx/audit.h"
 #include "vmx/cr.h"
 #include "vmx/vmx.h"
 
@@ -147,12 +148,16 @@ void vcpu_arch_get_pdptes(struct vcpu *vcpu, uint64_t pdpte[4])
 void vcpu_arch_set_efer(struct vcpu *vcpu, uint64_t value)
 {
 	bool is_lma = (value & EFER_LME) && (vmread(GUEST_CR0) & CR0_PG);
-	uint64_t entry = vmread(ENTRY_CONTROLS);
+	uint64_t entry = vmread(ENTRY_CONTROLS), old = vmread(GUEST_IA32_EFER);
 
 	ASSERT(is_current(to_vmx(vcpu)));
+	vmx_audit_vpid_changed(to_vmx(vcpu), tlb_efer_change(old, value));
 	vmwrite(GUEST_IA32_EFER, is_lma ? value | EFER_LMA : value & ~(uint64_t)EFER_LMA);
 	vmwrite(ENTRY_CONTROLS, is_lma ? entry | ENTRY_IA32E_MODE_GUEST
 				       : entry & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
+	/* What bit 63 of an entry means. */
+	if ((old ^ value) & EFER_NX)
+		vmx_flush_vpid(to_vmx(vcpu));
 }
 
 void vcpu_arch_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
@@ -163,9 +168,7 @@ void vcpu_arch_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 
 void vcpu_arch_flush_tlb(struct vcpu *vcpu)
 {
-	/* Without VPIDs each entry and exit flushes ('Invalidation of Translation Caches'). */
-	if (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID)
-		invvpid(INVVPID_SINGLE_CONTEXT, to_vmx(vcpu)->vpid, 0);
+	vmx_flush_vpid(to_vmx(vcpu));
 }
 
 void vcpu_arch_inject_exception(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error)

@@ -6,6 +6,7 @@
 #include "cpu/insn.h"
 #include "guest/vcpu_arch.h"
 #include "lib/bitmap.h"
+#include "vmx/audit.h"
 #include "vmx/vmx.h"
 #include "vmx/cr.h"
 #include "vmx/cr_rules.h"
@@ -98,6 +99,7 @@ static bool write_guest_cr0(struct vmx_vcpu *v, uint64_t value)
 
 void vmx_set_guest_cr0(struct vmx_vcpu *v, uint64_t value)
 {
+	vmx_audit_vpid_changed(v, tlb_cr0_change(vmread(GUEST_CR0), value));
 	vmwrite(CR0_READ_SHADOW, value | CR0_ET);
 	vmwrite(GUEST_CR0, vmx_fix_cr0(&vmx_machine.caps, (value | CR0_ET) & ~(CR0_CD | CR0_NW)));
 	vmx_refit_injection(v);
@@ -105,6 +107,7 @@ void vmx_set_guest_cr0(struct vmx_vcpu *v, uint64_t value)
 
 void vmx_set_guest_cr4(struct vmx_vcpu *v, uint64_t value)
 {
+	vmx_audit_vpid_changed(v, tlb_cr4_change(vmread(GUEST_CR4), value));
 	vmwrite(CR4_READ_SHADOW, value);
 	vmwrite(GUEST_CR4, vmx_fix_cr4(&vmx_machine.caps, value | CR4_VMXE | CR4_MCE));
 	cpuid_update_osxsave(&v->vcpu.cpuid, value & CR4_OSXSAVE);

@@ -1,6 +1,7 @@
 /* EPT violations: device memory, memory that is not there, and execution from a large leaf where
  * the CPU cannot bear that. */
 #include "guest/vcpu_arch.h"
+#include "vmx/audit.h"
 #include "vmx/ept.h"
 #include "vmx/vmx.h"
 
@@ -14,12 +15,24 @@ static enum exit_verdict make_executable(struct vmx_vcpu *v, const struct gmem_c
 	struct vmx_vm *x = vm->arch;
 	uint64_t start = MAX(ALIGN_DOWN(gpa.v, SIZE_2M), chunk->base.v);
 	uint64_t end = MIN(ALIGN_DOWN(gpa.v, SIZE_2M) + SIZE_2M, chunk->base.v + chunk->len);
+	uint64_t size, *leaf;
 	int error;
 
 	spin_lock(&x->lock);
+	leaf = pt_lookup(&x->ept, gpa.v, &size);
+	/* Another vCPU may have done it: the violation has taken this pCPU's own stale entry away.
+	 */
+	if (leaf && (*leaf & EPT_EXECUTE)) {
+		spin_unlock(&x->lock);
+		return EXIT_RESUME;
+	}
 	error = ept_map_ram(&x->ept, GPA(start), HPA(chunk->host.v + (start - chunk->base.v)),
 			    end - start, PAGE_SIZE, true);
+	vmx_audit_ept_changed(x, "a large leaf was split");
 	spin_unlock(&x->lock);
+	/* 'Software should use the INVEPT instruction […] after […] changing bit 7 (which
+	 * determines whether the entry maps a page)', on every pCPU. */
+	vmx_flush_ept(x);
 	/* The tables were set aside when the VM was made. */
 	ASSERT(!error);
 	return EXIT_RESUME;

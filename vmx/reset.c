@@ -3,6 +3,7 @@
 #include "guest/vcpu_arch.h"
 #include "lib/string.h"
 #include "mm/hostmap.h"
+#include "vmx/audit.h"
 #include "vmx/cr.h"
 #include "vmx/vmx.h"
 
@@ -64,6 +65,7 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	vmx_set_guest_cr4(v, 0);
 	vmwrite(GUEST_CR3, 0);
 	vmwrite(GUEST_IA32_EFER, 0);
+	vmx_audit_vpid_changed(v, is_init ? "INIT" : "reset");
 	vmwrite(ENTRY_CONTROLS, vmread(ENTRY_CONTROLS) & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
 	vmwrite(GUEST_DR7, 0x400);
 	vmwrite(GUEST_RFLAGS, RFLAGS_ONE);
@@ -93,7 +95,6 @@ void vcpu_arch_reset(struct vcpu *vcpu, bool is_init)
 	vcpu->regs.gpr[GPR_RDX] = vcpu->cpuid.basic[1].eax;
 	vmx_state_reset(v, is_init);
 	/* What an earlier life has left under its VPID. */
-	v->vpid_flushed_on = this_cpu_id();
 	vcpu_arch_flush_tlb(vcpu);
 	v->sync_at = 0;
 	if (this_vmx()->loaded == v) {

@@ -9,6 +9,8 @@
 #include "guest/platform.h"
 #include "guest/vcpu_arch.h"
 #include "lib/fault.h"
+#include "vmx/audit.h"
+#include "vmx/check_entry.h"
 #include "vmx/reason.h"
 #include "vmx/vmx.h"
 
@@ -119,9 +121,12 @@ static bool serve_marked_exit(struct vmx_vcpu *v, const struct exit_row *row)
 static __cold enum sched_verdict end_failed_entry(struct vmx_vcpu *v, const char *what,
 						  const char *kind, uint64_t number)
 {
+	char rule[ENTRY_BREACH_MAX];
+
+	vmx_name_broken_rule(rule, sizeof(rule));
 	irq_enable();
-	(void)vmx_end_vm(v, "%s (%s %lu, exit qualification 0x%lx)", what, kind, number,
-			 vmread(EXIT_QUALIFICATION));
+	(void)vmx_end_vm(v, "%s (%s %lu, exit qualification 0x%lx): %s", what, kind, number,
+			 vmread(EXIT_QUALIFICATION), rule);
 	return SCHED_PREEMPTED;
 }
 
@@ -215,18 +220,6 @@ static __cold bool prepare_entry(struct vmx_vcpu *v, bool is_plain, enum sched_v
 	return !has_requests(v) || serve_requests(v, verdict);
 }
 
-/* What an emulator does not notice: a VMCS that is current here but active elsewhere, another
- * vCPU's MSRs and registers in the CPU, TLB entries of an older life of this EPT or VPID. */
-static inline void audit_entry(const struct vmx_vcpu *v)
-{
-	DEBUG_ASSERT(this_vmx()->current == v && this_vmx()->loaded == v);
-	DEBUG_ASSERT(v->loaded.pcpu == this_cpu_id());
-	DEBUG_ASSERT(v->vcpu.se.state == SCHED_RUNNING && v->vcpu.se.pcpu == this_cpu_id());
-	DEBUG_ASSERT(bitmap_is_set(((struct vmx_vm *)v->vcpu.vm->arch)->flushed, this_cpu_id()));
-	DEBUG_ASSERT(!(vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID) ||
-		     v->vpid_flushed_on == this_cpu_id());
-}
-
 /* fault=: what the audit has not seen. */
 static inline void fail_on_purpose(void)
 {
@@ -275,7 +268,8 @@ static __force_inline enum sched_verdict run(struct sched_entity *se, bool is_pl
 		account_exit(stats, since, now);
 		if (!is_plain)
 			before_entry(v);
-		audit_entry(v);
+		if (!vmx_audit_entry(v))
+			return SCHED_PREEMPTED;
 		fail_on_purpose();
 		if (!vmx_enter(v))
 			return end_failed_entry(v, "VM-entry failure: invalid control fields",
@@ -355,20 +349,15 @@ static void vmx_switch_in(struct sched_entity *se)
 		irq_restore(flags);
 	}
 	if (!bitmap_is_set(vm->flushed, this_cpu_id()) &&
-	    !bitmap_set_atomic(vm->flushed, this_cpu_id())) {
-		if (vmx_machine.caps.has_invept_single)
-			invept(INVEPT_SINGLE_CONTEXT, vm->eptp);
-		else
-			invept(INVEPT_ALL_CONTEXTS, 0);
-	}
+	    !bitmap_set_atomic(vm->flushed, this_cpu_id()))
+		vmx_flush_ept_here(vm);
 	if (has_moved) {
 		/* The VPID may have been used here before, by this vCPU before its TLB changed
 		 * elsewhere. */
-		if (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID)
-			invvpid(INVVPID_SINGLE_CONTEXT, v->vpid, 0);
-		v->vpid_flushed_on = this_cpu_id();
+		vmx_flush_vpid(v);
 		vcpu_moved(&v->vcpu);
 	}
+	vmx_audit_turn(v);
 	vcpu_switched_in(&v->vcpu);
 	v->sync_at = 0;
 	vcpu_cancel_wake_timer(&v->vcpu);

@@ -5,6 +5,7 @@
 #include "lib/string.h"
 #include "mm/hostmap.h"
 #include "mm/page.h"
+#include "vmx/audit.h"
 #include "vmx/ept.h"
 #include "vmx/vmx.h"
 
@@ -90,6 +91,7 @@ int vm_arch_create(struct vm *vm)
 		return -ENOMEM;
 	vm->arch = x;
 	x->lock = (struct spinlock)SPINLOCK_INIT(LOCK_GMEM);
+	vmx_audit_init_vm(x);
 	x->io_bitmap = pages_alloc_zeroed(IO_BITMAP_SIZE);
 	x->msr_bitmap = pages_alloc_zeroed(MSR_BITMAP_SIZE);
 	if (!x->io_bitmap || !x->msr_bitmap || ept_init(&x->ept) || map_memory(x, &vm->gmem))
@@ -163,6 +165,7 @@ struct vcpu *vcpu_arch_create(struct vm *vm, uint32_t index)
 	/* Initialises what the CPU keeps in the region; its contents are undefined before. */
 	vmclear(v->loaded.vmcs);
 	v->vpid = next_vpid++;
+	vmx_audit_init_vcpu(v);
 	v->vcpu.vm = vm;
 	return &v->vcpu;
 }

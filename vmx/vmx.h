@@ -11,6 +11,7 @@
 #include "guest/vm.h"
 #include "mm/pt.h"
 #include "vmx/caps.h"
+#include "vmx/tlb_audit.h"
 #include "vmx/vmcs.h"
 
 #define VMCS_NOT_ACTIVE UINT32_MAX
@@ -62,10 +63,13 @@ struct vmx_vcpu {
 	uint32_t secondary;       /* (o) SECONDARY_CONTROLS as it is */
 	uint64_t eoi_exit[4];     /* (o) the EOI-exit bitmap as it is */
 	uint16_t vpid;            /* (i) */
-	uint32_t vpid_flushed_on; /* (o) the pCPU whose TLB has nothing stale under `vpid` */
 	struct exit_stats exits[EXIT_REASONS + 1]; /* (o) written; the last: EXIT_TURN */
 	uint64_t vmptrlds, vmclears, migrations;   /* (o) */
 	struct report *report; /* (o) of its bad end, as far as it has come (vmx/report.c) */
+#ifdef CONFIG_DEBUG
+	uint8_t unchecked;         /* (o) enum entry_part: to be checked before the next entry */
+	struct tlb_vpid_audit tlb; /* (o) */
+#endif
 
 	/* (o) the debugger's part in this vCPU (vmx/debug.c) */
 	struct {
@@ -98,6 +102,9 @@ struct vmx_vm {
 	void *apic_access;                       /* (i) for has_vid: the APIC-access page */
 	uint64_t flushed[(MAX_PCPUS + 63) / 64]; /* (a) pCPUs that have flushed what an older EPT of
 						  * the same address may have left */
+#ifdef CONFIG_DEBUG
+	struct tlb_ept_audit tlb; /* (a) */
+#endif
 };
 
 struct vmx_pcpu {
@@ -139,6 +146,11 @@ extern struct vmx_machine vmx_machine;
 void vmx_vmcs_load(struct vmx_vcpu *v);    /* makes it current here; interrupts on */
 void vmx_vmcs_clear(struct vmx_vcpu *v);   /* VMCLEAR here, if it is active here; interrupts off */
 void vmx_vmcs_release(struct vmx_vcpu *v); /* VMCLEAR wherever it is active; interrupts on */
+
+/* vmx/flush.c */
+void vmx_flush_vpid(struct vmx_vcpu *v);    /* what this pCPU holds of its linear addresses */
+void vmx_flush_ept_here(struct vmx_vm *vm); /* what this pCPU holds of its guest-physical ones */
+void vmx_flush_ept(struct vmx_vm *vm);      /* what any holds; interrupts on, no locks held */
 
 /* vmx/setup.c */
 void vmx_setup_vmcs(struct vmx_vcpu *v); /* all fields but the host's per-pCPU ones; loaded */

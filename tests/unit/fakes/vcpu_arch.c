@@ -31,6 +31,11 @@ int vm_arch_create(struct vm *vm)
 	return 0;
 }
 
+void vm_arch_audit(struct vm *vm)
+{
+	(void)vm;
+}
+
 void vm_arch_destroy(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->params.vcpus; i++)
