@@ -142,6 +142,15 @@ static bool has_stopped(const struct vm *vm)
 	return true;
 }
 
+/* Debug builds: whatever the VM that has ended has tried, memory is as it was given. */
+static void audit_vms(void)
+{
+#ifdef CONFIG_DEBUG
+	for (uint32_t i = 0; i < vm_count(); i++)
+		vm_audit(vm_get(i));
+#endif
+}
+
 /* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest, and has those begin
  * anew that come to rest for it. False when some are still on their way to rest. */
 static bool give_verdicts(void)
@@ -168,6 +177,7 @@ static bool give_verdicts(void)
 		gdb_vm_ended(vm);
 		guest_console_flush(&vm->console, vm->name);
 		guest_console_flush(&vm->console2, vm->name);
+		audit_vms();
 		summary_print_verdict(vm);
 	}
 	return is_complete;

@@ -41,14 +41,11 @@ void vm_audit_host(hpa_t host, uint64_t len, const char *what)
 	}
 }
 
-void vm_audit_all(void)
+void vm_audit(struct vm *vm)
 {
-	for (uint32_t id = 0; id < vm_count(); id++) {
-		struct vm *vm = vm_get(id);
-
-		vm_audit_memory(vm);
-		vm_audit_host(ptr_to_hpa(vm), sizeof(*vm), "a VM's");
-		if (vm->arch)
-			vm_arch_audit(vm);
-	}
+	vm_audit_memory(vm);
+	vm_audit_host(ptr_to_hpa(vm), sizeof(*vm), "a VM's");
+	/* One that could not be made has none. */
+	if (vm->arch)
+		vm_arch_audit(vm);
 }

@@ -172,8 +172,8 @@ struct vm *vm_find(const char *name, size_t len);
 void vm_audit_memory(const struct vm *vm); /* no page of it is in a VM twice; at creation */
 /* This memory, which is the hypervisor's and `what` it is, is in no VM. */
 void vm_audit_host(hpa_t host, uint64_t len, const char *what);
-/* All VMs: both, and vm_arch_audit. Takes as long as there are leaves in their tables. */
-void vm_audit_all(void);
+/* Both, and vm_arch_audit. Takes as long as there are leaves in its tables. */
+void vm_audit(struct vm *vm);
 
 /* The nearest of a vCPU's own timers in host TSC ticks, or DEADLINE_NEVER. Owner pCPU. */
 static inline uint64_t vcpu_next_timer(const struct vcpu *vcpu)

@@ -1,4 +1,5 @@
 /* What is done to the hypervisor itself. */
+#include "guest/vm.h"
 #include "lib/log.h"
 #include "lib/trace.h"
 #include "monitor/commands.h"
@@ -54,6 +55,16 @@ enum command_result command_trace(struct session *s)
 	else if (!tracing_set(groups, command_trace_records))
 		session_fail(s, "no memory to trace: trace-records= smaller");
 	return COMMAND_DONE;
+}
+
+/* A VM a call. */
+enum command_result command_audit(struct session *s)
+{
+	struct vm *vm = vm_get(s->step);
+
+	vm_audit(vm);
+	out_printf(&s->out, "%s: its memory is its own\n", vm->name);
+	return s->step + 1 < vm_count() ? COMMAND_MORE : COMMAND_DONE;
 }
 
 enum command_result command_panic(struct session *s)

@@ -25,6 +25,7 @@ const struct command commands[] = {
 	 "memory: guest-physical, guest-virtual, host-physical; as x /16xw a 0x1000", command_x},
 	{"trace", "on|off|GROUP,GROUP|dump",
 	 "what is traced: see trace=; dump: write it to dump='s port", command_trace},
+	{"audit", "", "look whether each VM's memory is its own, and panic if not", command_audit},
 	{"loglevel", "[error|warn|info|debug]", "how much the hypervisor says", command_loglevel},
 	{"focus", "VM", "who gets what is typed", command_focus},
 	{"raw", "[VM]", "its console byte for byte, for a program (lines have STX in front)",

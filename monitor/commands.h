@@ -47,6 +47,7 @@ enum command_result command_weight(struct session *s);
 enum command_result command_dump(struct session *s);
 enum command_result command_x(struct session *s);
 /* cmd_host.c: */
+enum command_result command_audit(struct session *s);
 enum command_result command_loglevel(struct session *s);
 enum command_result command_trace(struct session *s);
 extern uint32_t command_trace_records; /* (i) trace-records= */

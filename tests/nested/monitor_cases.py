@@ -39,7 +39,7 @@ def script() -> Case:
               Guest("ticker", append="ticks=100000", is_tap=False, reason="^reset$")]
     return Case("monitor-script", guests, cpus=2, ips=IPS_TIME, timeout=60, status=(1,), monitor_script=[
         "# every command", "wait-for one\\| # ready", "help", "vms", "vcpus", "pcpus", "stats one", "exits one.0",
-        "loglevel", "room", "focus ticker",
+        "loglevel", "audit", "room", "focus ticker",
         "pause one", "vcpus one", "wait 0.2", "dump one", "x /2xg one.0 0x200000", "x /4xw one 0x200000",
         "x /1xb host 0x100000", "x /1s one 0x200000", "resume one",
         "weight one 3", "vms", "pin one 1", "vcpus one", "pin one any", "trace on", "trace off",
@@ -47,7 +47,7 @@ def script() -> Case:
     ], answers=[
         r"^monitor> vms\nVM +ID STATE +VCPUS.*\none +0 running +1 +16 +1 +100 +0 -\nticker +1 running ",
         r"^PCPU +APIC STATE .*\n +0 +0 (busy|idle)", r"^VM +VCPU +COUNT +TICKS REASON\none +0 +\d+ +\d+ ",
-        r"^loglevel: info\nok$", r"^room: 8192\nok$", r"^one +0 paused ",
+        r"^loglevel: info\nok$", r"^one: its memory is its own\n", r"^room: 8192\nok$", r"^one +0 paused ",
         r"^RIP=0000000000[0-9a-f]{6} RFLAGS=[0-9a-f]{8} CPL=0 .*\nRAX=", r"^code:( [0-9a-f]{2}){16}\nok$",
         r"^0x0000000000200000: 0x[0-9a-f]{16} 0x[0-9a-f]{16}\nok$", r"^one +0 running +1 +16 +3 +100 ",
         r"^one +0 (running|waiting) +1 1 ", r"^monitor> kill one enough\nok$"])

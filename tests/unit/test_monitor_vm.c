@@ -21,6 +21,7 @@
 HANDLER(dump)
 HANDLER(x)
 HANDLER(trace)
+HANDLER(audit)
 HANDLER(loglevel)
 HANDLER(panic)
 HANDLER(focus)
