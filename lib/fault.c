@@ -14,7 +14,9 @@ static const struct {
 	[FAULT_VMREAD] = {"vmread", true},     [FAULT_CONTROL] = {"control", true},
 	[FAULT_GUEST] = {"guest", true},       [FAULT_MC] = {"mc", true},
 	[FAULT_NMI] = {"nmi", true},           [FAULT_STOP] = {"stop", false},
-	[FAULT_LOG] = {"log", true},
+	[FAULT_LOG] = {"log", true},           [FAULT_STATE] = {"state", true},
+	[FAULT_HOST] = {"host", true},         [FAULT_FLUSH] = {"flush", true},
+	[FAULT_LEAF] = {"leaf", true},
 };
 
 static struct {

@@ -20,13 +20,17 @@ enum fault_kind {
 	FAULT_NMI,      /* nmi:N: so many NMIs hit the boot pCPU, at odd intervals */
 	FAULT_STOP,     /* stop:N: pCPU N stops for good, and takes no NMI */
 	FAULT_LOG,      /* log:N: the console's port is not ready for N looks */
+	FAULT_STATE,    /* state:N: guest:N, but before the audit, which is to find it */
+	FAULT_HOST,     /* host:N: before VM entry N its HOST_CS_SELECTOR becomes 0 */
+	FAULT_FLUSH,    /* flush:N: INVVPID or INVEPT N is forgotten */
+	FAULT_LEAF,     /* leaf:N: the EPT of VM N (the probes' first) maps its page 1 at page 0 */
 	FAULT_KINDS
 };
 
 /* The names of the kinds, for messages. */
 #define FAULT_TAKES                                                                                \
-	"page, vm-page, ipi-lost, ipi-late, vmread, control, guest, mc, nmi, stop or log, a "      \
-	"colon and a number"
+	"page, vm-page, ipi-lost, ipi-late, vmread, control, guest, mc, nmi, stop, log, state, "   \
+	"host, flush or leaf, a colon and a number"
 
 #ifdef CONFIG_DEBUG
 

@@ -2,6 +2,7 @@
 #include "vmx/audit.h"
 
 #include "cpu/insn.h"
+#include "lib/fault.h"
 #include "lib/printf.h"
 #include "vmx/check_entry.h"
 
@@ -37,8 +38,7 @@ void vmx_note_write(enum vmcs_field field)
 	vmx_assert_current();
 	/* Of the primary controls the other parts need only the one that never changes. */
 	if (v)
-		v->unchecked |=
-			field == PRIMARY_CONTROLS ? PART_CONTROLS : vmx_entry_parts(field);
+		v->unchecked |= field == PRIMARY_CONTROLS ? PART_CONTROLS : vmx_entry_parts(field);
 }
 
 void vmx_audit_init_vm(struct vmx_vm *vm)
@@ -95,6 +95,10 @@ bool vmx_audit_entry(struct vmx_vcpu *v)
 {
 	struct entry_breach breach;
 
+	if (fault_is_due(FAULT_STATE))
+		vmwrite(GUEST_RFLAGS, 0);
+	if (fault_is_due(FAULT_HOST))
+		vmwrite(HOST_CS_SELECTOR, 0);
 	audit_ownership(v);
 	audit_translations(v);
 	breach = vmx_check_entry(&current, PART_ALWAYS | v->unchecked);

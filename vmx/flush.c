@@ -2,11 +2,14 @@
  */
 #include "cpu/apic.h"
 #include "lib/bitmap.h"
+#include "lib/fault.h"
 #include "vmx/audit.h"
 #include "vmx/vmx.h"
 
 void vmx_flush_vpid(struct vmx_vcpu *v)
 {
+	if (fault_is_due(FAULT_FLUSH))
+		return;
 	vmx_audit_vpid_flushes(v);
 	/* Without VPIDs each entry and exit flushes ('Invalidation of Translation Caches'). */
 	if (vmx_machine.caps.secondary & SECONDARY_ENABLE_VPID)
@@ -15,6 +18,8 @@ void vmx_flush_vpid(struct vmx_vcpu *v)
 
 void vmx_flush_ept_here(struct vmx_vm *vm)
 {
+	if (fault_is_due(FAULT_FLUSH))
+		return;
 	vmx_audit_ept_flushes(vm);
 	if (vmx_machine.caps.has_invept_single)
 		invept(INVEPT_SINGLE_CONTEXT, vm->eptp);
