@@ -6,6 +6,8 @@ from __future__ import annotations
 from case import Case, Guest, hello
 
 PAIR = [hello(), Guest("hlt", words=["pin=1"])]
+
+
 def _fault(word: str, name: str = "", guests: list[Guest] | None = None, **changes) -> Case:
     changes.setdefault("cpus", 2)
     return Case(f"fault-{name or word.replace(':', '-')}", PAIR if guests is None else guests, words=f"fault={word}",
@@ -49,8 +51,7 @@ def cases() -> list[Case]:
         _panic("mc:500", r"^PANIC on pCPU [01]: #MC machine check"),
         _panic("stop:1", r"^PANIC on pCPU 0: pCPU 1 has been stuck for \d+ ms and takes no NMI \(watchdog\)", timeout=60),
         _fault("nmi:500", must=[r"fault=nmi: 500 NMIs sent", r"^ *pCPU 0: [45]\d\d NMIs that nobody asked for"]),
-        # What an entry would refuse is found before it, by its rule.
-        # What only the host can have broken is a panic.
+        # What an entry would refuse is found before it, by its rule. What only the host can have broken is a panic.
         _fault("state:300", guests=_one_fails(r"^entry check: reserved bits 63:22, 15, 5 and 3 of RFLAGS must be 0, "
                                               r"and bit 1 must be 1: GUEST_RFLAGS 0x0$"), status=(1,)),
         _panic("host:300", r"^PANIC on pCPU 0: entry check of 'hello'.0: the host's CS selector cannot be 0000H: HOST_CS_SELECTOR 0x0$",
