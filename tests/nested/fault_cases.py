@@ -44,15 +44,15 @@ def cases() -> list[Case]:
         *[_fault(f"ipi-late:{n}") for n in (1, 3)],
         _panic("vmread:1000", r"^PANIC on pCPU [01]: VMREAD 0x1000 failed: VM-instruction error 12$"),
         # VMfail, and an exit with bit 31 set: that VM, and no other.
-        _fault("control:300", guests=_one_fails(r"invalid control fields \(VM-instruction error 7.*: the interruption type must "
+        _fault("control:3000", guests=_one_fails(r"invalid control fields \(VM-instruction error 7.*: the interruption type must "
                                                 r"not be a reserved value: "), status=(1,)),
-        _fault("guest:300", guests=_one_fails(r"invalid guest state \(exit reason 33.*: reserved bits 63:22, 15, 5 and 3 of "
+        _fault("guest:3000", guests=_one_fails(r"invalid guest state \(exit reason 33.*: reserved bits 63:22, 15, 5 and 3 of "
                                               r"RFLAGS must be 0, "), status=(1,)),
         _panic("mc:500", r"^PANIC on pCPU [01]: #MC machine check"),
         _panic("stop:1", r"^PANIC on pCPU 0: pCPU 1 has been stuck for \d+ ms and takes no NMI \(watchdog\)", timeout=60),
         _fault("nmi:500", must=[r"fault=nmi: 500 NMIs sent", r"^ *pCPU 0: [45]\d\d NMIs that nobody asked for"]),
         # What an entry would refuse is found before it, by its rule. What only the host can have broken is a panic.
-        _fault("state:300", guests=_one_fails(r"^entry check: reserved bits 63:22, 15, 5 and 3 of RFLAGS must be 0, "
+        _fault("state:3000", guests=_one_fails(r"^entry check: reserved bits 63:22, 15, 5 and 3 of RFLAGS must be 0, "
                                               r"and bit 1 must be 1: GUEST_RFLAGS 0x0$"), status=(1,)),
         _panic("host:300", r"^PANIC on pCPU 0: entry check of 'hello'.0: the host's CS selector cannot be 0000H: HOST_CS_SELECTOR 0x0$",
                cpus=1),
