@@ -23,6 +23,7 @@
 HANDLER(dump)
 HANDLER(x)
 HANDLER(trace)
+HANDLER(audit)
 HANDLER(loglevel)
 HANDLER(panic)
 HANDLER(focus)
