@@ -144,7 +144,7 @@ static int reload_vm(struct vm *vm, char *error, size_t error_size)
 
 	for (uint32_t i = 0; i < config->vm_count; i++)
 		if (!strcmp(config->vm[i].name, vm->name))
-			return load_vm(vm, &config->vm[i], &vm->restart.fill, &format, error,
+			return load_vm(vm, &config->vm[i], vm->restart.fill, &format, error,
 				       error_size);
 	return -ENOENT;
 }

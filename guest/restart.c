@@ -127,12 +127,13 @@ static bool step(struct vm *vm)
 		power_up_next(vm);
 		break;
 	case RESTART_LOAD:
-		r->fill.count = r->fill.next = 0;
+		if (r->fill)
+			r->fill->count = r->fill->next = 0;
 		ret = vm_machine.reload(vm, error, sizeof(error));
 		r->phase = RESTART_FILL;
 		break;
 	case RESTART_FILL:
-		if (guest_fill_step(&r->fill, &vm->gmem))
+		if (r->fill && guest_fill_step(r->fill, &vm->gmem))
 			break;
 		for (uint32_t i = 1; i < vm->params.vcpus; i++)
 			sched_start(&vm->vcpu[i]->se);

@@ -168,6 +168,8 @@ void vm_destroy(struct vm *vm)
 {
 	vm_arch_destroy(vm);
 	vm_free_nics(vm);
+	if (vm->restart.fill)
+		pages_free(vm->restart.fill, sizeof(*vm->restart.fill));
 	debug_destroy(vm);
 	free_memory(vm);
 	pages_free(vm, sizeof(*vm));
@@ -203,7 +205,10 @@ int vm_create(const struct vm_params *params, struct vm **out, char *error, size
 			     page_total_bytes() >> 20);
 		goto fail;
 	}
-	ret = platform_init(vm);
+	if (params->restarts && !(vm->restart.fill = pages_alloc_zeroed(sizeof(*vm->restart.fill))))
+		ret = -ENOMEM;
+	if (!ret)
+		ret = platform_init(vm);
 	if (!ret)
 		ret = vm_arch_create(vm);
 	if (ret) {

@@ -55,8 +55,8 @@ struct vm_machine {
 	/* A VM has ended, or stops to begin anew; on any pCPU, the VM's lock may be held. */
 	void (*on_end)(void);
 	/* Loads a VM's image into its zeroed memory again, but for the large pieces that it notes
-	 * in vm->restart.fill, and sets how vCPU 0 begins, on the pCPU where that runs. A negative
-	 * errno, and why. */
+	 * in vm->restart.fill, if there is one, and sets how vCPU 0 begins, on the pCPU where that
+	 * runs. A negative errno, and why. */
 	int (*reload)(struct vm *vm, char *error, size_t error_size);
 };
 extern struct vm_machine vm_machine;
@@ -74,7 +74,7 @@ struct vm_restart {
 	enum restart_phase phase;
 	uint32_t index;
 	uint64_t done;
-	struct guest_fill fill;
+	struct guest_fill *fill; /* (i) of a VM that may begin anew; NULL: all at once */
 };
 
 struct vm {

@@ -87,6 +87,7 @@ static void test_vm_without_page(void **state)
 		.weight = 1,
 		.has_virtio_console = true,
 		.has_virtio_rng = true,
+		.restarts = 1,
 		.nic_count = 1,
 		.nic = {{.lan = "lan"}},
 	};

@@ -12,6 +12,7 @@
 #include "guest/platform.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
+#include "mm/page.h"
 
 #include <string.h>
 
@@ -37,7 +38,7 @@ static int fake_reload(struct vm *which, char *error, size_t error_size)
 	}
 	memset(image, 0x11, sizeof(image));
 	which->vcpu[0]->activity = VCPU_ACTIVE;
-	return guest_fill_add(&which->restart.fill, &which->gmem, GPA(MARK_LOW + 8), image,
+	return guest_fill_add(which->restart.fill, &which->gmem, GPA(MARK_LOW + 8), image,
 			      sizeof(image));
 }
 
@@ -50,6 +51,7 @@ static int setup(void **state)
 	reload_result = 0;
 	vm = fake_vm_create(MEM, 2);
 	vm->params.restarts = 2;
+	vm->restart.fill = pages_alloc_zeroed(sizeof(*vm->restart.fill));
 	vm->vcpu[0]->activity = VCPU_ACTIVE;
 	return 0;
 }
@@ -165,7 +167,7 @@ static void test_restart(void **state)
 	take_vcpu0();
 	fake_tsc_set_step(100000);
 	while (!vm_restart_step(vm)) {
-		assert_true(reloads || !vm->restart.fill.next);
+		assert_true(reloads || !vm->restart.fill->next);
 		steps++;
 	}
 	fake_tsc_set_step(0);
