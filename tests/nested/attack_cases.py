@@ -60,7 +60,6 @@ def blk() -> list[tuple[str, str]]:
 
 # What has to be mended before these can be shown (the numbers).
 AWAITED = {name: what for what, names in {
-    "restart": "reset reset-small",
 }.items() for name in names.split()}
 
 # By what they use, so that a failure of one blurs no others of another kind.
