@@ -12,7 +12,7 @@
 
 static void work(struct fuzz_cpu *cpu)
 {
-	struct trap_frame frame;
+	struct trap_frame frame = {0};
 
 	fuzz_report(cpu);
 	fuzz_generate(cpu, &frame);

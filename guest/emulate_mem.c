@@ -62,14 +62,18 @@ static bool linearize(struct emulate_context *c, unsigned segment, uint64_t offs
 		      bool is_write, uint64_t *la)
 {
 	struct vcpu_segment seg;
+	bool is_open = true;
 
 	*la = offset;
 	if (emulate_has_segment(c, segment)) {
 		vcpu_arch_get_segment(c->vcpu, (enum insn_segment)segment, &seg);
 		*la = cut_linear(c, seg.base + offset);
+		if (c->mode != INSN_MODE_64)
+			is_open = is_segment_open(c, &seg, offset, size, is_write);
 	}
-	if (c->mode == INSN_MODE_64 ? is_canonical(*la) && is_canonical(*la + size - 1)
-				    : is_segment_open(c, &seg, offset, size, is_write))
+	if (c->mode == INSN_MODE_64)
+		is_open = is_canonical(*la) && is_canonical(*la + size - 1);
+	if (is_open)
 		return true;
 	vcpu_arch_inject_exception(c->vcpu, segment == SEG_SS ? VECTOR_SS : VECTOR_GP, true, 0);
 	return false;

@@ -25,7 +25,7 @@ const struct gmem_chunk *gmem_find(const struct gmem *gmem, gpa_t gpa)
 
 /* The host's bytes behind `gpa` and, in `*avail`, how many of them lie in the same chunk; or NULL.
  */
-static uint8_t *gmem_piece(const struct gmem *gmem, gpa_t gpa, uint64_t *avail)
+static __force_inline uint8_t *gmem_piece(const struct gmem *gmem, gpa_t gpa, uint64_t *avail)
 {
 	const struct gmem_chunk *c = gmem_find(gmem, gpa);
 	uint64_t offset;
@@ -81,29 +81,37 @@ static inline void access_piece(enum gmem_op op, uint8_t *p, void *to, const voi
 	}
 }
 
-static int gmem_access(const struct gmem *gmem, gpa_t gpa, enum gmem_op op, void *to,
-		       const void *from, size_t len)
+/* In pieces. */
+static __attribute__((noinline)) int access_across(const struct gmem *gmem, gpa_t gpa,
+						   enum gmem_op op, void *to, const void *from,
+						   size_t len)
 {
-	uint64_t avail;
-	uint8_t *p = gmem_piece(gmem, gpa, &avail);
 	size_t done = 0;
 
-	if (likely(p && len && len <= avail)) {
-		access_piece(op, p, to, from, len);
-		return 0;
-	}
 	if (!gmem_is_ram(gmem, gpa, len))
 		return -EFAULT;
 	while (done < len) {
-		size_t n;
+		uint64_t avail;
+		uint8_t *p = gmem_piece(gmem, GPA(gpa.v + done), &avail);
+		size_t n = MIN((uint64_t)(len - done), avail);
 
-		p = gmem_piece(gmem, GPA(gpa.v + done), &avail);
-		n = MIN((uint64_t)(len - done), avail);
 		/* To add to a NULL pointer is undefined. */
 		access_piece(op, p, to ? (uint8_t *)to + done : NULL,
 			     from ? (const uint8_t *)from + done : NULL, n);
 		done += n;
 	}
+	return 0;
+}
+
+static inline int gmem_access(const struct gmem *gmem, gpa_t gpa, enum gmem_op op, void *to,
+			      const void *from, size_t len)
+{
+	uint64_t avail;
+	uint8_t *p = gmem_piece(gmem, gpa, &avail);
+
+	if (unlikely(!p || !len || len > avail))
+		return access_across(gmem, gpa, op, to, from, len);
+	access_piece(op, p, to, from, len);
 	return 0;
 }
 

@@ -37,7 +37,8 @@ void vm_arch_audit(struct vm *vm)
 {
 	struct vmx_vm *x = vm->arch;
 
-	vm_audit_host(ptr_to_hpa(image_start), (uint64_t)(image_end - image_start), "the image");
+	vm_audit_host(ptr_to_hpa(image_start), (uint64_t)image_end - (uint64_t)image_start,
+		      "the image");
 	vm_audit_host(ptr_to_hpa(x), sizeof(*x), "a VM's");
 	vm_audit_host(ptr_to_hpa(x->io_bitmap), 2ull * PAGE_SIZE, "an I/O bitmap");
 	vm_audit_host(ptr_to_hpa(x->msr_bitmap), PAGE_SIZE, "an MSR bitmap");

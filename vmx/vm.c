@@ -80,10 +80,12 @@ static int map_memory(struct vmx_vm *vm, const struct gmem *gmem)
 		if (ret)
 			return ret;
 	}
-	if (fault_is_due(FAULT_LEAF) &&
-	    ept_map_ram(&vm->ept, GPA(0), HPA(gmem->chunk[0].host.v + PAGE_SIZE), PAGE_SIZE,
-			PAGE_SIZE, false))
-		return -ENOMEM;
+	if (fault_is_due(FAULT_LEAF)) {
+		const hpa_t second = HPA(gmem->chunk[0].host.v + PAGE_SIZE);
+
+		if (ept_map_ram(&vm->ept, GPA(0), second, PAGE_SIZE, PAGE_SIZE, false))
+			return -ENOMEM;
+	}
 	/* What the VM may ever need for make_executable: another VM's fetches must not take it. */
 	return vmx_machine.has_split_executable ? pt_reserve_splits(&vm->ept) : 0;
 }
