@@ -104,7 +104,7 @@ static void set_nics(struct vm_params *params, const struct vm_config *config)
 	}
 }
 
-/* Puts the VM's image into its memory, large pieces later if there is a `fill`, and vCPU 0 to its
+/* Puts the VM's image into its memory, files' bytes later if there is a `fill`, and vCPU 0 to its
  * start. */
 static int load_vm(struct vm *vm, const struct vm_config *config, struct guest_fill *fill,
 		   const char **format, char *error, size_t error_size)

@@ -2,9 +2,17 @@
 #include "guest/fill.h"
 #include "lib/errno.h"
 
+void guest_fill_begin(struct guest_fill *fill)
+{
+	fill->count = fill->next = 0;
+	fill->done = 0;
+}
+
 int guest_fill_add(struct guest_fill *fill, const struct gmem *gmem, gpa_t to, const void *from,
 		   uint64_t len)
 {
+	if (!len)
+		return 0;
 	if (!gmem_is_ram(gmem, to, len))
 		return -EFAULT;
 	if (fill->count == GUEST_FILL_MAX)

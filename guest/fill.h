@@ -1,13 +1,15 @@
-/* The large pieces of an image that are still to be put into a guest's memory. A loader notes them,
- * and who starts the guest copies them step by step, so that no large image keeps a pCPU. Pure. */
+/* The pieces of an image's files that are still to be put into a guest's memory. A loader notes
+ * them, and who starts the guest copies them step by step, so that no image keeps a pCPU, whether
+ * it is large or of many pieces. Pure. */
 #ifndef GUEST_FILL_H
 #define GUEST_FILL_H
 
 #include "guest/gmem.h"
 
-/* A step copies so many bytes, and a piece that is no larger is not worth being noted. */
+/* A step copies so many bytes, of one piece. */
 #define GUEST_FILL_STEP KIB(16)
-#define GUEST_FILL_MAX  256u
+/* More than an image can have: loader/image.c. */
+#define GUEST_FILL_MAX  1200u
 
 struct guest_fill {
 	uint32_t count, next;
@@ -18,6 +20,9 @@ struct guest_fill {
 		uint64_t len;
 	} piece[GUEST_FILL_MAX];
 };
+
+/* Forgets what was noted, also when it is half done. */
+void guest_fill_begin(struct guest_fill *fill);
 
 /* Notes a piece. -EFAULT when any byte is not RAM, -ENOSPC. */
 int __must_check guest_fill_add(struct guest_fill *fill, const struct gmem *gmem, gpa_t to,

@@ -1,7 +1,7 @@
 /* A VM that begins anew after a reset (on-reset=restart). Its vCPUs stop; vCPU 0 then puts
  * the devices into their power-up state, zeroes the memory piece by piece, in its own turns, so
- * that nobody else waits for a large VM; powers the vCPUs up; has the image loaded again, its large
- * pieces in steps, too; and starts the others. Whoever
+ * that nobody else waits for a large VM; powers the vCPUs up; has the image loaded again, what
+ * comes from files in steps, too; and starts the others. Whoever
  * ends the VM meanwhile is served as ever: vCPU 0 looks for VCPU_REQ_STOP before each piece. */
 #include "cpu/insn.h"
 #include "guest/debug.h"
@@ -128,7 +128,7 @@ static bool step(struct vm *vm)
 		break;
 	case RESTART_LOAD:
 		if (r->fill)
-			r->fill->count = r->fill->next = 0;
+			guest_fill_begin(r->fill);
 		ret = vm_machine.reload(vm, error, sizeof(error));
 		r->phase = RESTART_FILL;
 		break;

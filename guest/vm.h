@@ -54,9 +54,9 @@ struct vm_machine {
 	uint64_t boot_wall_ns; /* wall clock at TSC 0, nanoseconds since 1970 UTC */
 	/* A VM has ended, or stops to begin anew; on any pCPU, the VM's lock may be held. */
 	void (*on_end)(void);
-	/* Loads a VM's image into its zeroed memory again, but for the large pieces that it notes
-	 * in vm->restart.fill, if there is one, and sets how vCPU 0 begins, on the pCPU where that
-	 * runs. A negative errno, and why. */
+	/* Loads a VM's image into its zeroed memory again, but for what comes from files, which it
+	 * notes in vm->restart.fill, if there is one, and sets how vCPU 0 begins, on the pCPU where
+	 * that runs. A negative errno, and why. */
 	int (*reload)(struct vm *vm, char *error, size_t error_size);
 };
 extern struct vm_machine vm_machine;

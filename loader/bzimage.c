@@ -230,7 +230,7 @@ int load_bzimage(struct image *image)
 	if (!err)
 		err = place_kernel(image, &bz);
 	if (!err)
-		err = image_write(image, bz.base, image->data + bz.kernel_at, bz.kernel_len);
+		err = image_write_file(image, bz.base, image->data + bz.kernel_at, bz.kernel_len);
 	if (!err)
 		err = put_boot_params(image, &bz);
 	entry->rsi = LOWMEM_INFO;

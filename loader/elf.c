@@ -194,7 +194,7 @@ int elf_load_at(struct image *image, const struct elf_file *elf, uint64_t slide,
 
 		if (!is_loaded(&s))
 			continue;
-		err = image_write(image, to, image->data + s.offset, s.filesz);
+		err = image_write_file(image, to, image->data + s.offset, s.filesz);
 		if (!err)
 			err = image_write_zeros(image, to + s.filesz, s.memsz - s.filesz);
 	}

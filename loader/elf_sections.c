@@ -101,7 +101,7 @@ int elf_sections_put(struct image *image, const struct elf_file *elf,
 				s.raw.s64.sh_addr = at;
 			else
 				s.raw.s32.sh_addr = (uint32_t)at;
-			err = image_write(image, at, image->data + s.offset, s.size);
+			err = image_write_file(image, at, image->data + s.offset, s.size);
 			at += s.size;
 		}
 		if (!err)

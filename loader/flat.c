@@ -53,5 +53,5 @@ int load_flat(struct image *image)
 						     : load_protected_mode(image, address);
 	if (!err)
 		err = image_claim(image, address, image->size, "the flat image");
-	return err ? err : image_write(image, address, image->data, image->size);
+	return err ? err : image_write_file(image, address, image->data, image->size);
 }

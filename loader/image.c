@@ -7,6 +7,7 @@
 #include "lib/checked.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
+#include "loader/elf.h"
 #include "loader/lowmem.h"
 
 int image_fail(struct image *image, int err, const char *fmt, ...)
@@ -160,34 +161,32 @@ static int no_ram(struct image *image, uint64_t to, uint64_t len)
 			  (unsigned long long)len);
 }
 
-/* Notes a large piece for later. */
-static int put_later(struct image *image, uint64_t to, const void *from, uint64_t len)
-{
-	int err = guest_fill_add(image->shape->fill, image->gmem, GPA(to), from, len);
-
-	if (err == -ENOSPC)
-		return image_fail(image, err,
-				  "the kernel has more than %u large pieces; link it with fewer",
-				  GUEST_FILL_MAX);
-	return err ? no_ram(image, to, len) : 0;
-}
-
-static bool is_for_later(const struct image *image, uint64_t len)
-{
-	return image->shape->fill && len > GUEST_FILL_STEP;
-}
+/* Each segment has bytes and zeros, each section bytes; the initrd; and one to spare. */
+_Static_assert(GUEST_FILL_MAX >= 2 * IMAGE_SEGMENTS_MAX + ELF_SECTIONS_MAX + CONFIG_MODULES_MAX + 2,
+	       "all pieces of an image are noted");
 
 int image_write(struct image *image, uint64_t to, const void *from, uint64_t len)
 {
-	if (is_for_later(image, len))
-		return put_later(image, to, from, len);
 	return gmem_write(image->gmem, GPA(to), from, len) ? no_ram(image, to, len) : 0;
+}
+
+/* Notes a piece for later; `from` NULL: zeros. */
+static int put_later(struct image *image, uint64_t to, const void *from, uint64_t len)
+{
+	return guest_fill_add(image->shape->fill, image->gmem, GPA(to), from, len)
+		       ? no_ram(image, to, len)
+		       : 0;
+}
+
+int image_write_file(struct image *image, uint64_t to, const void *from, uint64_t len)
+{
+	return image->shape->fill ? put_later(image, to, from, len)
+				  : image_write(image, to, from, len);
 }
 
 int image_write_zeros(struct image *image, uint64_t to, uint64_t len)
 {
-	return is_for_later(image, len) ? put_later(image, to, NULL, len)
-					: image_zero(image, to, len);
+	return image->shape->fill ? put_later(image, to, NULL, len) : image_zero(image, to, len);
 }
 
 int image_zero(struct image *image, uint64_t to, uint64_t len)
@@ -204,7 +203,7 @@ int image_put_file(struct image *image, const struct boot_module *file,
 		return image_fail(image, -EINVAL,
 				  "%s's file is empty; check the file and its module2 line", what);
 	err = image_claim_place(image, file->size, place, what, base);
-	return err ? err : image_write(image, *base, file->data, file->size);
+	return err ? err : image_write_file(image, *base, file->data, file->size);
 }
 
 int image_put_initrd(struct image *image, uint64_t limit, uint64_t *base, uint64_t *len)

@@ -57,10 +57,12 @@ int __must_check image_claim_place(struct image *image, uint64_t len,
 /* The highest pages at or above 1 MiB and below `limit`. */
 struct image_place image_place_high(uint64_t limit);
 
-/* Copies to a place that is claimed: a large piece later, when the shape's `fill` is there. Then
- * `from` is one of the files, and nothing else may be written to that place. So are zeros. With the
- * error written. */
+/* Copies what a loader has made to a place that is claimed. With the error written. */
 int __must_check image_write(struct image *image, uint64_t to, const void *from, uint64_t len);
+
+/* The same of bytes of a file; or zeros: later, when the shape's `fill` is there. Nothing else may
+ * be written to that place. */
+int __must_check image_write_file(struct image *image, uint64_t to, const void *from, uint64_t len);
 int __must_check image_write_zeros(struct image *image, uint64_t to, uint64_t len);
 
 /* Zeroes at once a small place into which something is then written. */

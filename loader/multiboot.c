@@ -131,7 +131,7 @@ static int load_by_addresses(struct image *image, struct multiboot *mb)
 	if (!err)
 		err = image_claim(image, mb->base, mb->end - mb->base, "the kernel");
 	if (!err)
-		err = image_write(image, mb->base, image->data + offset, len);
+		err = image_write_file(image, mb->base, image->data + offset, len);
 	if (!err)
 		err = image_write_zeros(image, mb->base + len, mb->end - mb->base - len);
 	image->entry->rip = mb->entry + mb->slide;

@@ -15,11 +15,16 @@ def cases() -> list[Case]:
     # build's watchdog looks.
     rep = Guest("rep", stub="attacker", mem="64M", is_tap=False, verdict="any", words=["vcpus=4", "background"],
                 append="attack=fwcfg-rep cpus=4", must=["^# fwcfg-rep begins$"])
+    # 16 MiB in small pieces at each new beginning. Their headers are looked at all at once: less than 10 ms.
+    sections = Guest("sections", kernel=fixtures.many_sections(), mem="20M", is_tap=False, verdict="any",
+                     words=["on-reset=restart:1000000", "background"])
     return [
         # The report's 57 addresses are looked for among 300,000 symbols while another has its half of the pCPU.
         Case("bound-symbols", [
             Guest("many", kernel=fixtures.many_symbols(), verdict="failed", is_tap=False, reason="triple fault"), victim],
             ips=IPS_TIME, carousel=RELEASE_ELF, timeout=60, status=(1,), must=[r"RIP 0{10}20\w+ (near|far)\+0x"]),
+        Case("bound-sections", [sections, Guest("victim", mem="8M", append="ms=1500 delay_ms=40 share=475 gap_us=21000")],
+             ips=IPS_TIME, carousel=RELEASE_ELF, timeout=60, must=["'sections': reset, restart 2"]),
         Case("bound-notes", [*bad_notes, hello()], timeout=60, status=(1,)),
         Case("bound-fwcfg-rep", [rep, Guest("spinner", append="slices=20")], cpus=4, ips=IPS_TIME, memory=512, timeout=60),
     ]

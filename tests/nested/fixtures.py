@@ -178,3 +178,18 @@ def many_notes(count: int) -> str:
     notes = struct.pack("<III4s", 4, 0, 1, b"GNU\0") * (size // 16)
     return _write(f"many-notes-{count}.elf",
                   header + struct.pack("<IIQQQQQQ", 4, 0, at, 0, 0, size, size, 4) * count + notes)
+
+
+def many_sections(count: int = 1023, size: int = 16 << 10) -> str:
+    """A Multiboot kernel that resets at once, with so many sections that no segment loads, all of the same bytes
+    of the file."""
+    base, text, contents = 1 << 20, 0x1000, 0x2000
+    code = bytes.fromhex("66baf90c b006 ee f4")  # mov dx, 0xcf9; mov al, 6; out dx, al; hlt
+    body = bytearray(contents) + b"A" * size
+    struct.pack_into("<3I", body, text, 0x1badb002, 0, -0x1badb002 & 0xffffffff)
+    body[text + 16:text + 16 + len(code)] = code
+    struct.pack_into("<7s9xHHIIIIIHHHHHH", body, 0, b"\x7fELF\1\1\1", 2, 3, 1, base + 16, 52, len(body), 0, 52, 32, 1,
+                     40, count + 1, 0)
+    struct.pack_into("<8I", body, 52, 1, text, base, base, 0x100, 0x100, 7, 0x1000)
+    section = struct.pack("<10I", 0, 1, 0, 0, contents, size, 0, 0, 1, 0)
+    return _write("many-sections.elf", bytes(body) + bytes(40) + section * count)

@@ -194,6 +194,28 @@ static void test_restart(void **state)
 	assert_int_equal(io_read(vcpu0, 0x71, 1), 0x02);
 }
 
+/* By the monitor, while the image is being put there: all of it once more. */
+static void test_reset_while_it_is_filled(void **state)
+{
+	(void)state;
+	guest_resets();
+	vm_begin_restart(vm);
+	take_vcpu0();
+	fake_tsc_set_step(100000);
+	do
+		assert_false(vm_restart_step(vm));
+	while (!vm->restart.fill->done);
+	fake_tsc_set_step(0);
+	vm_reset(vm);
+	sched_entity_init(&vm->vcpu[0]->se, vcpu_arch_sched_ops(), &CPUMASK(1), 1000, 0);
+	vm_begin_restart(vm);
+	run_restart();
+	assert_int_equal(reloads, 2);
+	assert_int_equal(peek(MARK_LOW + 8), 0x1111111111111111);
+	assert_int_equal(peek(MARK_LOW + IMAGE), 0x1111111111111111);
+	assert_int_equal(peek(MARK_LOW + 8 + IMAGE), 0);
+}
+
 /* The count bounds a guest that resets for ever. */
 static void test_limit(void **state)
 {
@@ -259,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reset_while_it_is_filled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_wins, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_in_between, setup, teardown),
