@@ -5,7 +5,7 @@ import tempfile
 import unittest
 
 import support  # noqa: F401
-from carousel_lib.console import Decoder, command_room, command_verdict, parse_line
+from carousel_lib.console import RAW_LINE_MAX, Decoder, command_room, command_verdict, parse_line
 from carousel_lib.keys import ROOM, ROOM_LOW, TYPED_MAX, KeyFilter, Typed
 from carousel_lib.machines import Machine, Options
 from carousel_lib.run import Run, Watch, guest_status
@@ -119,6 +119,18 @@ class Decoding(unittest.TestCase):
         self.check(b"\x02raw: a\nx\x02lines:\n\x02raw: b\ny\nz", b"raw: a\nraw: b\n", b"xy\nz",
                    [("raw", "a", "raw: a"), ("lines", "", "lines:"), ("guest", "a", "x"),
                     ("raw", "b", "raw: b"), ("guest", "b", "y")])
+
+    def test_a_raw_console_without_newlines(self):
+        """It is neither kept without bound nor copied again for every piece of it."""
+        decoder = Decoder()
+        decoder.feed(b"\x02raw: a\n")
+        for _ in range(33):
+            events = decoder.feed(b"x" * 4096)
+        self.assertEqual([len(event.line.text) for event in events if event.line], [RAW_LINE_MAX])
+        events = decoder.feed(b"\n")
+        self.assertEqual([len(event.line.text) for event in events if event.line], [4096])
+        events = decoder.feed(b"y" * (2 * RAW_LINE_MAX + 1) + b"\n")
+        self.assertEqual([len(event.line.text) for event in events if event.line], [RAW_LINE_MAX, RAW_LINE_MAX, 1])
 
     def test_an_unmarked_announcement_is_not_believed(self):
         """A plain terminal's raw part has no marks: what comes then cannot be told apart."""

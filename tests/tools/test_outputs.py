@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import support  # noqa: E402,F401
 
-from carousel_lib import cli, outputs, tap  # noqa: E402
+from carousel_lib import cli, junit, outputs, tap  # noqa: E402
 from carousel_lib.junit import FAILED, PASSED, SKIPPED, read_junit  # noqa: E402
 from carousel_lib.machines import Machine  # noqa: E402
 
@@ -101,6 +101,15 @@ class Outputs(unittest.TestCase):
     def test_tap_is_printable(self):
         """A raw console's lines have what the guest sent."""
         self.assertEqual(outputs._one_line("a\tb \x1b[2J\x9b\u202e\u2713"), "a b ?[2J??\u2713")
+
+    def test_junit_is_printable(self):
+        self.assertEqual(junit._clean("a\tb\n\x1b[2J\x9b\x7f\u202e\ufffe\u2713"), "a\tb\n?[2J????\u2713")
+
+    def test_numbers_without_end(self):
+        """A raw console's line can have more digits than Python reads."""
+        read = tap.read(["1..2", "ok 1", "not ok " + "2" * 5000, "1.." + "2" * 5000])
+        self.assertEqual([(point.ok, point.number) for point in read.points], [(True, 1), (False, None)])
+        self.assertEqual(read.problems(), [])
 
     def test_a_test_each_vm_or_tap_line(self):
         self.assertEqual(self.run_cli(GOOD), 0)

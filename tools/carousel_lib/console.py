@@ -40,6 +40,7 @@ ERASE = b"\r\x1b[K"
 CONTROL = b"\x01"
 ANSWER = b"room: "
 STX, DLE = b"\x02", b"\x10"
+RAW_LINE_MAX = 1 << 16  # longer ones of a raw console are several
 
 
 @dataclass(frozen=True)
@@ -177,9 +178,17 @@ class Decoder:
         if not out:
             return
         events.append(Event(raw=bytes(out)))
-        *whole, self._raw_line = (self._raw_line + bytes(out)).split(b"\n")
+        *whole, rest = (self._raw_line + bytes(out)).split(b"\n")
         for line in whole:
-            self._add_raw_line(line, events)
+            self._add_raw_line(self._cut_raw_line(line, events), events)
+        self._raw_line = self._cut_raw_line(rest, events)
+
+    def _cut_raw_line(self, line: bytes, events: list[Event]) -> bytes:
+        """What is left of a line that is too long."""
+        while len(line) > RAW_LINE_MAX:
+            self._add_raw_line(line[:RAW_LINE_MAX], events)
+            line = line[RAW_LINE_MAX:]
+        return line
 
     def _add_raw_line(self, line: bytes, events: list[Event]) -> None:
         text = ESCAPES.sub("", line.decode("utf-8", "replace")).rstrip("\r")
