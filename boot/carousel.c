@@ -121,11 +121,21 @@ static void begin_others(void)
 		leave(2, "the pCPUs differ in VMX: start with cpus=1");
 }
 
+/* Debug builds: whatever the VMs have tried, memory is as it was given. */
+static void audit_vms(void)
+{
+#ifdef CONFIG_DEBUG
+	for (uint32_t i = 0; i < vm_count(); i++)
+		vm_audit(vm_get(i));
+#endif
+}
+
 static void finish(void)
 {
 	uint32_t failed;
 
-	percpu_set_long_work(true); /* long tables, and dumps, at a slow port */
+	percpu_set_long_work(true); /* audits; long tables, and dumps, at a slow port */
+	audit_vms();
 	console_end();
 	failed = summary_print();
 
@@ -140,15 +150,6 @@ static bool has_stopped(const struct vm *vm)
 		if (__atomic_load_n(&vm->vcpu[i]->se.state, __ATOMIC_ACQUIRE) != SCHED_STOPPED)
 			return false;
 	return true;
-}
-
-/* Debug builds: whatever the VM that has ended has tried, memory is as it was given. */
-static void audit_vms(void)
-{
-#ifdef CONFIG_DEBUG
-	for (uint32_t i = 0; i < vm_count(); i++)
-		vm_audit(vm_get(i));
-#endif
 }
 
 /* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest, and has those begin
@@ -177,7 +178,6 @@ static bool give_verdicts(void)
 		gdb_vm_ended(vm);
 		guest_console_flush(&vm->console, vm->name);
 		guest_console_flush(&vm->console2, vm->name);
-		audit_vms();
 		summary_print_verdict(vm);
 	}
 	return is_complete;
