@@ -5,18 +5,12 @@
 
 #ifdef CONFIG_DEBUG
 
-static const struct {
-	const char *name;
-	bool is_count; /* N counts occasions, and 0 is none of them */
-} kinds[FAULT_KINDS] = {
-	[FAULT_PAGE] = {"page", true},         [FAULT_VM_PAGE] = {"vm-page", true},
-	[FAULT_IPI_LOST] = {"ipi-lost", true}, [FAULT_IPI_LATE] = {"ipi-late", true},
-	[FAULT_VMREAD] = {"vmread", true},     [FAULT_CONTROL] = {"control", true},
-	[FAULT_GUEST] = {"guest", true},       [FAULT_MC] = {"mc", true},
-	[FAULT_NMI] = {"nmi", true},           [FAULT_STOP] = {"stop", false},
-	[FAULT_LOG] = {"log", true},           [FAULT_STATE] = {"state", true},
-	[FAULT_HOST] = {"host", true},         [FAULT_FLUSH] = {"flush", true},
-	[FAULT_LEAF] = {"leaf", true},
+static const char *const names[FAULT_KINDS] = {
+	[FAULT_PAGE] = "page",         [FAULT_VM_PAGE] = "vm-page", [FAULT_IPI_LOST] = "ipi-lost",
+	[FAULT_IPI_LATE] = "ipi-late", [FAULT_VMREAD] = "vmread",   [FAULT_CONTROL] = "control",
+	[FAULT_GUEST] = "guest",       [FAULT_MC] = "mc",           [FAULT_NMI] = "nmi",
+	[FAULT_STOP] = "stop",         [FAULT_LOG] = "log",         [FAULT_STATE] = "state",
+	[FAULT_HOST] = "host",         [FAULT_FLUSH] = "flush",     [FAULT_LEAF] = "leaf",
 };
 
 static struct {
@@ -31,11 +25,10 @@ bool fault_parse(const char *text, size_t len, enum fault_kind *kind, uint64_t *
 	size_t name_len = colon ? (size_t)(colon - text) : len;
 	uint64_t number;
 
-	if (!colon || parse_u64(colon + 1, len - name_len - 1, false, &number))
+	if (!colon || parse_u64(colon + 1, len - name_len - 1, false, &number) || !number)
 		return false;
 	for (unsigned i = FAULT_NONE + 1; i < FAULT_KINDS; i++) {
-		if (strlen(kinds[i].name) != name_len || memcmp(kinds[i].name, text, name_len) ||
-		    (kinds[i].is_count && !number))
+		if (strlen(names[i]) != name_len || memcmp(names[i], text, name_len) != 0)
 			continue;
 		*kind = (enum fault_kind)i;
 		*n = number;

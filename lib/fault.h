@@ -18,7 +18,7 @@ enum fault_kind {
 	FAULT_GUEST,    /* guest:N: VM entry N has a guest state that the CPU refuses */
 	FAULT_MC,       /* mc:N: a machine check before VM entry N */
 	FAULT_NMI,      /* nmi:N: so many NMIs hit the boot pCPU, at odd intervals */
-	FAULT_STOP,     /* stop:N: pCPU N stops for good, and takes no NMI */
+	FAULT_STOP,     /* stop:N: pCPU N, not the boot pCPU, stops for good, and takes no NMI */
 	FAULT_LOG,      /* log:N: the console's port is not ready for N looks */
 	FAULT_STATE,    /* state:N: guest:N, but before the audit, which is to find it */
 	FAULT_HOST,     /* host:N: before VM entry N its HOST_CS_SELECTOR becomes 0 */
@@ -30,14 +30,14 @@ enum fault_kind {
 /* The names of the kinds, for messages. */
 #define FAULT_TAKES                                                                                \
 	"page, vm-page, ipi-lost, ipi-late, vmread, control, guest, mc, nmi, stop, log, state, "   \
-	"host, flush or leaf, a colon and a number"
+	"host, flush or leaf, a colon and a number from 1 on"
 
 #ifdef CONFIG_DEBUG
 
-/* KIND:N. False for anything else; then nothing has changed. Boot pCPU. */
+/* KIND:N, N at least 1. False for anything else; then nothing has changed. Boot pCPU. */
 bool fault_parse(const char *text, size_t len, enum fault_kind *kind, uint64_t *n);
 
-/* From here on. `n` is at least 1 for a kind that counts. Boot pCPU, before the others run. */
+/* From here on. `n` is at least 1. Boot pCPU, before the others run. */
 void fault_set(enum fault_kind kind, uint64_t n);
 
 /* The N of `fault=KIND:N`; 0 when another kind, or none, was asked for. Any context. */
