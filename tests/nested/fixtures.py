@@ -193,3 +193,10 @@ def many_sections(count: int = 1023, size: int = 16 << 10) -> str:
     struct.pack_into("<8I", body, 52, 1, text, base, base, 0x100, 0x100, 7, 0x1000)
     section = struct.pack("<10I", 0, 1, 0, 0, contents, size, 0, 0, 1, 0)
     return _write("many-sections.elf", bytes(body) + bytes(40) + section * count)
+
+
+def partial_line() -> str:
+    """A flat image for real mode: a line that does not end (255 bytes that a terminal gets as four each), then a
+    reset."""
+    # mov dx, 0xe9; mov cx, 255; mov al, 0x80; l: out dx, al; loop l; mov dx, 0xcf9; mov al, 6; out dx, al; jmp $
+    return _write("partial-line.bin", bytes.fromhex("bae900" "b9ff00" "b080" "ee" "e2fd" "baf90c" "b006" "ee" "ebfe"))

@@ -236,6 +236,23 @@ static void test_limit(void **state)
 	assert_ended(false, "reset after 2 restarts; on-reset=restart:COUNT permits more");
 }
 
+/* A line that did not end goes to the port, and counts as any other: resets are no way around the
+ * quota. */
+static void test_partial_line_counts(void **state)
+{
+	const unsigned len = 10;
+
+	(void)state;
+	for (unsigned i = 0; i < len; i++)
+		io_write(vm->vcpu[0], 0xe9, 1, 'x');
+	assert_int_equal(vm->output.bytes, 0);
+	guest_resets();
+	vm_begin_restart(vm);
+	run_restart();
+	assert_int_equal(vm->console.len, 0);
+	assert_int_equal(vm->output.bytes, strlen(vm->name) + strlen("| ") + len + strlen("\n"));
+}
+
 /* Ended from the console while its vCPUs stop: no restart, whichever comes first. */
 static void test_end_wins(void **state)
 {
@@ -283,6 +300,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset_while_it_is_filled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_partial_line_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_wins, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_in_between, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reload_fails, setup, teardown),
