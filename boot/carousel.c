@@ -9,6 +9,7 @@
 #include "cpu/panic.h"
 #include "cpu/percpu.h"
 #include "cpu/trap.h"
+#include "guest/output.h"
 #include "guest/vm.h"
 #include "lib/bitmap.h"
 #include "lib/log.h"
@@ -38,7 +39,13 @@ static bool has_bad_input; /* (i) when the VMs run */
 static uint32_t unseen_ends = 1;
 static uint64_t reaped[BITMAP_WORDS(CONFIG_VMS_MAX)]; /* VMs whose verdict is out */
 
-#define REAP_AGAIN_NS 100000
+/* What verdicts and the last lines of VMs have put before the port. */
+static struct guest_output last_words;
+static bool is_port_behind;
+
+#define REAP_AGAIN_NS 1000000
+/* A part of the port's ring, as the guests' quotas are. */
+#define LAST_WORDS    (GUEST_OUTPUT_QUOTAS / 16)
 
 void boot_ap_main(void)
 {
@@ -152,12 +159,30 @@ static bool has_stopped(const struct vm *vm)
 	return true;
 }
 
+/* The last words of a VM. Each may leave lines that do not end, and 64 end at once: what the port's
+ * ring has no room for would be waited for here, in somebody's turn. */
+static void give_verdict(struct vm *vm)
+{
+	uint32_t before = log_pace().given;
+
+	console_vm_ended(vm);
+	gdb_vm_ended(vm);
+	guest_console_flush(&vm->console, vm->name);
+	guest_console_flush(&vm->console2, vm->name);
+	summary_print_verdict(vm);
+	is_port_behind =
+		guest_output_count(&last_words, log_pace().given - before, log_pace(), LAST_WORDS);
+}
+
 /* Gives the verdicts of VMs that have ended and whose vCPUs have come to rest, and has those begin
- * anew that come to rest for it. False when some are still on their way to rest. */
+ * anew that come to rest for it. False when some are still on their way to rest, or the port
+ * is behind. */
 static bool give_verdicts(void)
 {
 	bool is_complete = true;
 
+	if (is_port_behind)
+		is_port_behind = !guest_output_may_go_on(&last_words, log_pace());
 	for (uint32_t i = 0; i < vm_count(); i++) {
 		struct vm *vm = vm_get(i);
 		bool has_ended = __atomic_load_n(&vm->has_ended, __ATOMIC_ACQUIRE);
@@ -165,7 +190,7 @@ static bool give_verdicts(void)
 		if (bitmap_is_set(reaped, i) ||
 		    (!has_ended && !__atomic_load_n(&vm->is_resetting, __ATOMIC_ACQUIRE)))
 			continue;
-		if (!has_stopped(vm)) {
+		if (!has_stopped(vm) || (has_ended && is_port_behind)) {
 			is_complete = false;
 			continue;
 		}
@@ -174,11 +199,7 @@ static bool give_verdicts(void)
 			continue;
 		}
 		bitmap_set(reaped, i);
-		console_vm_ended(vm);
-		gdb_vm_ended(vm);
-		guest_console_flush(&vm->console, vm->name);
-		guest_console_flush(&vm->console2, vm->name);
-		summary_print_verdict(vm);
+		give_verdict(vm);
 	}
 	return is_complete;
 }
