@@ -5,10 +5,16 @@
 #include "cpu/trap.h"
 #include "guest/exit_log.h"
 #include "guest/linear.h"
+#include "guest/output.h"
 #include "guest/vcpu_arch.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "vmx/vmx.h"
+
+/* More than this before the port, of whomever: the next part waits, or it would wait for the port
+ * in the middle of a line. For a port that stands still so long it does not. */
+#define PORT_BEHIND   GUEST_OUTPUT_QUOTAS
+#define PORT_STUCK_NS 1000000000u
 
 #define CODE_BEFORE 16u
 #define CODE_BYTES  32u
@@ -27,6 +33,8 @@ struct report {
 	struct symbol_search names;
 	uint32_t part; /* the next */
 	bool is_full;
+	uint32_t sent;     /* how far the port was at the last look, */
+	uint64_t moved_at; /* and since when it is there (TSC) */
 };
 
 /* " NAME+0xOFFSET" where the guest's file knows the address, else "". */
@@ -358,6 +366,18 @@ static struct report *begin(struct vmx_vcpu *v)
 	return take_number(&line_reports, LINE_REPORTS_MAX, &number) ? begin_line(v, number) : NULL;
 }
 
+static bool is_port_behind(struct report *report)
+{
+	struct log_pace pace = log_pace();
+	uint64_t now = rdtsc();
+
+	if (!report->moved_at || pace.sent != report->sent)
+		report->moved_at = now;
+	report->sent = pace.sent;
+	return pace.given - pace.sent > PORT_BEHIND &&
+	       now - report->moved_at < ns_to_tsc(&vm_machine.tsc, PORT_STUCK_NS);
+}
+
 bool vmx_report_end(struct vmx_vcpu *v)
 {
 	const struct vm *vm = v->vcpu.vm;
@@ -374,6 +394,8 @@ bool vmx_report_end(struct vmx_vcpu *v)
 		return true;
 	parts = report->is_full ? ARRAY_SIZE(full_parts) : ARRAY_SIZE(line_parts);
 	while (report->part < parts) {
+		if (is_port_behind(report))
+			return false;
 		if (symbol_search_step(&report->names))
 			(report->is_full ? full_parts : line_parts)[report->part++](v);
 		if (report->part < parts && vcpu_is_piece_over(&v->vcpu, began))
