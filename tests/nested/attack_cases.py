@@ -109,6 +109,36 @@ def crowd() -> Case:
     return Case("attack-16", [*guests, victim], ips=IPS_TIME, words="slice_us=1000", carousel=RELEASE_ELF, timeout=60)
 
 
+def partial_lines() -> Case:
+    """A line that does not end and a reset, again and again, on each pCPU: the port would never be free."""
+    guests = [Guest(f"partial-{pcpu}", kernel=fixtures.partial_line(), mem="1M", is_tap=False, verdict="any",
+                    words=["format=flat", "mode=real", "background", f"pin={pcpu}", "on-reset=restart:1000000"])
+              for pcpu in range(PAIRS)]
+    victim = Guest("victim", mem="8M", words=["pin=0"], append=f"ms=200 delay_ms=300 share={950 // 2} "
+                   f"gap_us={SLICE_MS * 1000 + GAP_US}")
+    return Case("attack-partial-lines", [*guests, victim], cpus=PAIRS, ips=IPS_TIME, carousel=RELEASE_ELF, timeout=120)
+
+
+def ends_at_once() -> Case:
+    """Last words of 24 VMs, more than the port's ring has room for, while two compute."""
+    guests = [Guest(f"end-{i}", kernel=fixtures.ends_with_others(), mem="1M", is_tap=False,
+                    words=["format=flat", "mode=real", f"pin={i % 2}"]) for i in range(24)]
+    guests += [Guest(f"victim-{pcpu}", stub="victim", mem="8M", words=[f"pin={pcpu}"],
+                     append=f"ms=2200 delay_ms=20 share={950 // 13} gap_us={12 * 1000 + 10 * GAP_US}") for pcpu in range(2)]
+    return Case("attack-ends-at-once", guests, cpus=2, ips=IPS_TIME, words="slice_us=1000", carousel=RELEASE_ELF,
+                timeout=150)
+
+
+def reports_at_once() -> Case:
+    """Twenty fail together: their reports are more than the port's ring has room for, too."""
+    guests = [Guest(f"victim-{pcpu}", stub="victim", mem="8M", words=[f"pin={pcpu}"],
+                    append=f"ms=1000 delay_ms=1 share=50 gap_us={12 * 1000 + 10 * GAP_US}") for pcpu in range(2)]
+    guests += [Guest(f"end-{i}", stub="attacker", mem="4M", is_tap=False, verdict="failed", reason="triple fault",
+                     words=[f"pin={i % 2}"], append="attack=triple") for i in range(20)]
+    return Case("attack-reports-at-once", guests, cpus=2, ips=IPS_TIME, words="slice_us=1000", carousel=RELEASE_ELF,
+                timeout=150, memory=512, status=(1,))
+
+
 def away() -> Case:
     """The work is on the victim's pCPU, where it was armed; the interrupts go to a vCPU on the other."""
     attack = Attack("hpet-away", 0, 2)
@@ -119,7 +149,7 @@ def away() -> Case:
 
 
 def cases() -> list[Case]:
-    found = [crowd(), away()]
+    found = [crowd(), away(), partial_lines(), ends_at_once(), reports_at_once()]
     for row in ATTACKS:
         awaited = [attack.name for attack in row if attack.name in AWAITED]
         shown = [attack for attack in row if attack.name not in AWAITED]

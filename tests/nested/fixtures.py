@@ -200,3 +200,14 @@ def partial_line() -> str:
     reset."""
     # mov dx, 0xe9; mov cx, 255; mov al, 0x80; l: out dx, al; loop l; mov dx, 0xcf9; mov al, 6; out dx, al; jmp $
     return _write("partial-line.bin", bytes.fromhex("bae900" "b9ff00" "b080" "ee" "e2fd" "baf90c" "b006" "ee" "ebfe"))
+
+
+def ends_with_others() -> str:
+    """A flat image for real mode: lines on port 0xe9 and COM2 that do not end; then, when the second turns from odd to
+    even, 0 to port 0xf4."""
+    return _write("ends-with-others.bin", bytes.fromhex(
+        "bae900 b9ff00 b080 ee e2fd"                # 255 bytes of 0x80 to 0xe9
+        "baf802 b9ff00 ee e2fd"                     # and to 0x2f8
+        "30c0 e670 e471 2401 3c01 75f4"             # until the second is odd
+        "30c0 e670 e471 2401 75f6"                  # until it is even
+        "30c0 e6f4 f4"))
