@@ -214,8 +214,7 @@ tsan: $(TSAN_TESTS)
 
 # Whether they would notice: the pure code changed in one place at a time, in a copy of the tree (tools/mutate).
 # There all of it is one shared object, without debug information. N: how many, IN: a folder or a file.
-SEED ?= 1
-N    ?= 300
+N ?= 300
 MUTATED       := $(BUILD)/mutate
 CFLAGS_MUTATE := $(filter-out -g,$(CFLAGS_HOST)) -fPIC
 LINK_MUTATE   := $(CC) $(SANITIZE) -Wl,-soname,libpure.so
@@ -243,7 +242,7 @@ $(MUTATED)/test_decode_capstone: TEST_LIBS := -lcapstone
 .PHONY: mutate mutate-build
 mutate-build: $(MUTATED)/libpure.so $(MUTATE_TESTS)
 mutate:
-	@tools/mutate --seed $(SEED) --n $(N) $(if $(IN),--in $(IN)) --cc '$(filter-out -MMD -MP,$(CC) $(CFLAGS_MUTATE)) -w' \
+	@tools/mutate --seed $(or $(SEED),1) --n $(N) $(if $(IN),--in $(IN)) --cc '$(filter-out -MMD -MP,$(CC) $(CFLAGS_MUTATE)) -w' \
 		--link '$(LINK_MUTATE)' --plain '$(filter-out -MMD -MP -g,$(CC) $(CFLAGS_TARGET)) -DCONFIG_DEBUG -DGNU_EFI_USE_MS_ABI' \
 		--sources '$(PURE)' $(ARGS)
 

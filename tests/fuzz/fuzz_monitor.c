@@ -25,6 +25,7 @@
 		(void)s;                                                                           \
 		return COMMAND_DONE;                                                               \
 	}
+HANDLER(audit)
 HANDLER(dump)
 HANDLER(x)
 HANDLER(trace)
