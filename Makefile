@@ -252,8 +252,9 @@ FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_FAKES := $(filter-out tests/unit/fakes/panic.c,$(FAKES)) tests/fuzz/panic.c
 FUZZ_SANITIZE := $(if $(filter 1,$(COVERAGE)),-fprofile-instr-generate -fcoverage-mapping,\
 	-fsanitize=address,undefined -fno-sanitize-recover=all)
-# gcc, which builds all of it too, gives the warnings.
-CFLAGS_FUZZ := -std=gnu11 -I. -w -MMD -MP -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
+# gcc, which builds all but the targets too, gives the warnings.
+FUZZ_WARN    = -w
+CFLAGS_FUZZ  = -std=gnu11 -I. $(FUZZ_WARN) -MMD -MP -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -DCONFIG_DEBUG \
 	-fsanitize=fuzzer-no-link $(FUZZ_SANITIZE) -Itests/unit -Itests/fuzz -DGNU_EFI_USE_MS_ABI
 S ?= 20
 
@@ -261,6 +262,7 @@ $(FUZZ)/libpure.a: $(PURE:%.c=$(FUZZ)/%.o) $(FUZZ_FAKES:%.c=$(FUZZ)/%.o) $(FUZZ)
 	@rm -f $@
 	ar rcs $@ $^
 
+$(FUZZ)/tests/fuzz/%.o: FUZZ_WARN = -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
 $(FUZZ)/%.o: %.c
 	@mkdir -p $(@D)
 	clang $(CFLAGS_FUZZ) -c -o $@ $<

@@ -40,10 +40,11 @@ static void no_note(void *ctx, const char *fmt, ...)
 	(void)fmt;
 }
 
-static void no_console(void *ctx, uint8_t byte)
+static bool no_console(void *ctx, uint8_t byte)
 {
 	(void)ctx;
 	(void)byte;
+	return true;
 }
 
 static void plug_in(void)
@@ -90,7 +91,7 @@ static void restart(void)
 	for (unsigned i = 0; i < VCPUS; i++) {
 		vm->vcpu[i]->timers = (struct deadline_heap){0};
 		vm->vcpu[i]->requests = 0;
-		vcpu_reset(vm->vcpu[i], false);
+		vm_power_up_vcpu(vm->vcpu[i]);
 		sched_timer_cancel(&vm->vcpu[i]->wake_timer);
 	}
 	vm->input.head = vm->input.tail = 0;

@@ -101,7 +101,7 @@ static void prepare(void)
 						 .weight = 1};
 
 		REQUIRE(!vm_create(&params, &vm, error, sizeof(error)));
-		vm_list(vm);
+		REQUIRE(!vm_list(vm));
 	}
 	session = (struct session){.out = {write_text}, .room = get_room, .ended = ended};
 	session_init(&session);
